@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost_core::definition::Manifest;
 use milepost_core::ids::{InvalidId, Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::StepError;
@@ -38,14 +39,24 @@ pub enum DescribeError {
 }
 
 impl WasmEngine {
-    /// Asks a component for its manifest and embeds the answer. The component with its manifest is not compiled again when it is loaded: its
+    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one. The component with its manifest is not compiled again when it is loaded: its
     /// code is that of the one without.
     ///
     /// # Errors
-    /// [`DescribeError`], also when the answer is no manifest.
-    pub async fn complete(&self, bytes: &[u8]) -> Result<Vec<u8>, DescribeError> {
-        let manifest = self.describe(bytes).await?;
+    /// [`DescribeError`], also when the answer is no manifest, or what it claims does not hold.
+    pub async fn complete(&self, bytes: &[u8], pure: bool) -> Result<Vec<u8>, DescribeError> {
+        let mut manifest = self.describe(bytes).await?;
+        if pure {
+            let mut claims = Manifest::parse(&manifest).map_err(Rejection::from)?;
+            claims.pure = true;
+            manifest =
+                serde_json::to_string(&claims).expect("a manifest that was read can be written");
+        }
         let complete = embed_manifest(bytes, &manifest)?;
+        // What else is wrong with it, the caller knows.
+        if let Err(problem @ Rejection::NotPure { .. }) = Inspection::of(&complete)?.check() {
+            return Err(problem.into());
+        }
         self.shared.share_code(bytes, &complete);
         Ok(complete)
     }

@@ -280,7 +280,7 @@ fn a_component_is_not_compiled_again_with_its_manifest() {
     let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
     let bytes = returns(manifest);
     let engine = start();
-    let complete = runtime.block_on(engine.complete(&bytes)).unwrap();
+    let complete = runtime.block_on(engine.complete(&bytes, false)).unwrap();
     assert_ne!(complete, bytes);
     assert_eq!(engine.compilations(), 1);
     for of in [&bytes, &complete] {
@@ -292,7 +292,7 @@ fn a_component_is_not_compiled_again_with_its_manifest() {
     let manifest = &complete[bytes.len()..];
     let moved = [&bytes[..8], manifest, &bytes[8..]].concat();
     let engine = start();
-    let again = runtime.block_on(engine.complete(&moved)).unwrap();
+    let again = runtime.block_on(engine.complete(&moved, false)).unwrap();
     assert_eq!(again, complete);
     assert_eq!(engine.compilations(), 1);
 }
@@ -503,6 +503,34 @@ fn describing_has_no_capabilities() {
         matches!(result, Err(DescribeError::Stopped(_))),
         "{result:?}"
     );
+}
+
+#[test]
+fn a_claim_to_be_pure_is_checked() {
+    let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
+    let complete = |bytes: &[u8], pure| block_on(engine().complete(bytes, pure));
+    let pure = complete(&returns(manifest), true).unwrap();
+    assert!(engine().load_bytes(&pure).unwrap().manifest().unwrap().pure);
+    let wasi = Guest {
+        imports: r#"(import "wasi:random/random@0.2.6" "get-random-u64" (func $u64 (result i64)))"#,
+        run: "(drop (call $u64)) (unreachable)",
+        data: manifest,
+        ..Guest::default()
+    };
+    let bytes = wasi.build();
+    let told = complete(&bytes, true).unwrap_err().to_string();
+    let says = "it claims to be pure, and imports `wasi:random/random@0.2.6`";
+    assert!(told.ends_with(says), "{told}");
+    // Whoever embedded it: it is refused when it is loaded.
+    assert!(
+        engine()
+            .load_bytes(&complete(&bytes, false).unwrap())
+            .is_ok()
+    );
+    let claims = manifest.replacen('{', r#"{"pure":true,"#, 1);
+    let claims = embed_manifest(&bytes, &claims).unwrap();
+    let refused = engine().load_bytes(&claims).err().unwrap();
+    assert!(matches!(refused, Rejection::NotPure { .. }), "{refused}");
 }
 
 #[test]

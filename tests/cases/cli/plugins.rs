@@ -131,6 +131,20 @@ fn a_build_tells_what_has_changed() {
 }
 
 #[test]
+fn a_plugin_claims_to_be_pure() {
+    let cli = Cli::new();
+    cli.run("plugin new words --lang wat").expect(0);
+    let built = cli.run("plugin build words --pure --json").expect(0).json();
+    assert_eq!(built["component"]["manifest"]["pure"], true);
+    let told = cli.run("plugin inspect words/words.wasm").expect(0).stdout;
+    assert!(
+        told.contains("\n  pure:         claims to import nothing of WASI\n"),
+        "{told}"
+    );
+    cli.run("validate words/workflow.toml").expect(0);
+}
+
+#[test]
 fn a_folder_that_is_there_is_left_alone() {
     let cli = Cli::new();
     cli.write("words/mine", "mine");

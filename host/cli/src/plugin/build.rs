@@ -111,7 +111,7 @@ pub(super) fn build(folder: &Path, how: &HowArgs, cx: &Context) -> Result<Built,
     let compiled = compile(language, &job)?;
     let options = how.module.options(compiled.wasi, compiled.encoding);
     let kept = if how.debug { Kept::Debug } else { Kept::Names };
-    let finished = finish(&compiled.bytes, &options, kept, cx)?;
+    let finished = finish(&compiled.bytes, &options, kept, how.module.pure, cx)?;
     let file = how.output(folder);
     let before = component::read(&file)
         .ok()

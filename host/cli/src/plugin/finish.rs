@@ -22,6 +22,7 @@ pub(super) fn finish(
     bytes: &[u8],
     options: &Options,
     kept: Kept,
+    pure: bool,
     cx: &Context,
 ) -> Result<Finished, Failure> {
     let component = componentize(bytes, options)?;
@@ -38,7 +39,7 @@ pub(super) fn finish(
         }
         checked => checked?,
     }
-    let bytes = runtime()?.block_on(engine.complete(&component))?;
+    let bytes = runtime()?.block_on(engine.complete(&component, pure))?;
     let inspection = Inspection::of(&bytes)?;
     Ok(Finished { bytes, inspection })
 }

@@ -50,6 +50,9 @@ pub(super) struct ModuleArgs {
     /// What calls of WASI preview 1 lead to
     #[arg(long, value_enum, value_name = "WHERE")]
     wasi: Option<Preview1>,
+    /// Claim in the manifest that the component imports nothing of WASI; refused where it does, now and whenever it is loaded
+    #[arg(long)]
+    pub(super) pure: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -106,7 +109,7 @@ pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     let bytes = component::read(&args.component)?;
     let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
     // It is its author's: nothing that was left in it is taken out.
-    let finished = finish(&bytes, &options, Kept::Debug, cx)?;
+    let finished = finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?;
     whole_file::replace(&args.output, &finished.bytes)
         .map_err(|error| Failure::file("write", &args.output, &error))?;
     let inspection = finished.inspection;
