@@ -18,9 +18,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, call, completions, context, diff, doctor, dry_run, eval, events, explain,
-    export, fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, new, plugin, replay,
-    run, schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, call, completions, context, dev, diff, doctor, dry_run, eval, events,
+    explain, export, fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, new, plugin,
+    replay, run, schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -154,6 +154,7 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(run::RunArgs),
+    Dev(dev::DevArgs),
     Submit(submit::SubmitArgs),
     Work(work::WorkArgs),
     Resume(go_on::ResumeArgs),
@@ -205,6 +206,7 @@ impl Verb {
     pub(crate) fn otlp(&self) -> Option<&str> {
         let world = match self {
             Self::Run(args) => &args.world,
+            Self::Dev(args) => &args.world,
             Self::Work(args) => &args.world,
             Self::Resume(args) => args.world(),
             Self::Retry(args) => args.world(),

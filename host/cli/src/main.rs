@@ -16,6 +16,7 @@
 //! | [`completing`] | what a shell asks while a person types |
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
@@ -25,7 +26,8 @@
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
-//!   `--json` exactly one document, whatever happens. The exception is [`watch`]: one per refresh, each on a line.
+//!   `--json` exactly one document, whatever happens. The exceptions are [`watch`]: one per refresh, each on a line; and what waits for changes
+//!   ([`dev`], `test --watch`): one each time.
 //! - Progress, notes and errors for people go to stderr, through [`narration`].
 //! - Nothing but [`text::Text`] and JSON gets out.
 
@@ -64,6 +66,7 @@ mod style;
 mod table;
 mod text;
 mod watch;
+mod watched;
 mod whole_file;
 mod whole_folder;
 mod words;
@@ -73,6 +76,7 @@ mod artifacts;
 mod call;
 mod compiling;
 mod completions;
+mod dev;
 mod diff;
 mod doctor;
 mod dry_run;
@@ -176,6 +180,7 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
 fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, cx),
+        Verb::Dev(args) => dev::run(&args, cx),
         Verb::Submit(args) => submit::run(args, cx),
         Verb::Work(args) => work::run(&args, cx),
         Verb::Resume(args) => go_on::resume(&args, cx),

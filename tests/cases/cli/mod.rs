@@ -9,6 +9,7 @@ mod carrying;
 mod children;
 mod completing;
 mod contradicted;
+mod developing;
 mod documents;
 mod drawing;
 mod ending;

@@ -46,6 +46,6 @@ pub(crate) use kept::{
 pub(crate) use plugin::{BuiltPlugin, ListChange, NewPlugin, PluginChange};
 pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
-pub(crate) use schema::schema;
+pub(crate) use schema::{manifest_schema, schema};
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};
 pub(crate) use tested::{Test, Tested, Unmet};

@@ -1,5 +1,6 @@
 //! The JSON Schema of all documents.
 
+use milepost::core::definition::Manifest;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -25,8 +26,9 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 41] = [
+const VERBS: [(&str, Of); 42] = [
     ("run", of::<Run>),
+    ("dev", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
     ("resume", of::<Resumed>),
@@ -103,6 +105,18 @@ pub(crate) fn schema() -> Value {
     .expect("an object is a schema");
     RecursiveTransform(close).transform(&mut schema);
     schema.to_value()
+}
+
+/// The JSON Schema (draft 2020-12) of what a plugin's `describe` returns.
+pub(crate) fn manifest_schema() -> Value {
+    let generator = SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<Manifest>().to_value();
+    schema["title"] = json!("Manifest of a Milepost plugin");
+    // What the reader checks beside the shape.
+    schema["properties"]["steps"]["minProperties"] = json!(1);
+    schema
 }
 
 /// No other members than these.
