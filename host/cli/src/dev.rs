@@ -50,8 +50,8 @@ const NAMED: usize = 3;
 #[command(after_help = "\
 Examples:
   milepost plugin new words --lang rust
-  milepost dev words/workflow.toml --input name=Ada    # edit words/src/lib.rs meanwhile
-  milepost dev words/workflow.toml --id r              # continues run r, if it is there and has not completed
+  milepost dev words/workflow.toml --input name=Ada
+  milepost dev words/workflow.toml --id r    # goes on with run r
   milepost dev words/workflow.toml --json | jq -c .status")]
 pub(crate) struct DevArgs {
     #[command(flatten)]
