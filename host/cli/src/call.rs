@@ -4,7 +4,6 @@
 //! reached, limits, checks of values and time-outs are those of any run.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,7 +32,7 @@ use super::memory_args::MemoryArgs;
 use super::progress::Progress;
 use super::text::Text;
 use super::world_args::WorldArgs;
-use super::{format, inputs, place, words, world};
+use super::{format, inputs, place, stdin, words, world};
 
 /// Call one step of a component
 ///
@@ -235,7 +234,7 @@ fn owned((key, value): (&String, &toml::Value)) -> (String, toml::Value) {
 fn read_input(given: &str) -> Result<Vec<(String, Value)>, Failure> {
     let text = match given.strip_prefix('@') {
         Some(file) => inputs::read(Path::new(file))?,
-        None if given == "-" => stdin()?,
+        None if given == "-" => from_stdin()?,
         None => given.to_owned(),
     };
     let refused = |why: String| {
@@ -254,18 +253,14 @@ fn read_input(given: &str) -> Result<Vec<(String, Value)>, Failure> {
     }
 }
 
-fn stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    std::io::stdin()
-        .take(INPUTS_BYTES as u64 + 1)
-        .read_to_string(&mut text)
+fn from_stdin() -> Result<String, Failure> {
+    let text = stdin::read(INPUTS_BYTES)
         .map_err(|error| Failure::new(Code::File, format!("cannot read stdin: {error}")))?;
-    if text.len() > INPUTS_BYTES {
+    text.ok_or_else(|| {
         let most = shown::bytes(INPUTS_BYTES as u64);
         let message = format!("the input on stdin is larger than {most}");
-        return Err(Failure::new(Code::InvalidInput, message));
-    }
-    Ok(text)
+        Failure::new(Code::InvalidInput, message)
+    })
 }
 
 fn reply(args: &CallArgs, cx: &Context, report: &RunReport, seen: Option<Seen>) -> Reply {

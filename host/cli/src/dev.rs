@@ -13,7 +13,7 @@ use milepost::core::ids::RunId;
 use milepost::core::limits::SIGNALS;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::engine::{OnChange, ResumeOptions, StartOptions};
+use milepost::engine::{OnChange, ResumeOptions};
 use milepost::report::RunReport;
 use milepost::store::RunRow;
 use milepost::wasm_plugins::WasmPlugins;
@@ -24,9 +24,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
 use super::plugin::sources::Sources;
-use super::progress::Limits;
 use super::signals::{self, Signals};
-use super::start::{Prepared, StartArgs};
+use super::start::StartArgs;
 use super::watched::{self, Look};
 use super::world_args::{World, WorldArgs};
 use super::{ending, format, place};
@@ -157,37 +156,9 @@ impl Session<'_> {
     }
 
     fn begin(&self) -> Result<RunReport, Failure> {
-        let prepared = self
-            .start
-            .clone()
-            .prepare(Arc::clone(&self.plugins), self.cx)?;
-        let existed = prepared.existed();
-        let Prepared {
-            workflow,
-            inputs,
-            id,
-            store,
-            plugins,
-            ..
-        } = prepared;
-        let limits = Limits::of(&workflow.definition);
-        self.world.warn_idle(self.cx, &workflow.definition);
-        let report = drive(
-            self.cx,
-            store,
-            plugins,
-            &self.world,
-            limits,
-            |engine, control| async move {
-                engine
-                    .run(workflow, inputs, StartOptions { id, control })
-                    .await
-            },
-        )?;
-        if let Some(existed) = existed {
-            self.cx.note(existed);
-        }
-        Ok(report)
+        let start = self.start.clone();
+        let prepared = start.prepare(Arc::clone(&self.plugins), self.cx)?;
+        prepared.drive(&self.world, self.cx)
     }
 
     fn resume(&self, run: RunId) -> Result<RunReport, Failure> {

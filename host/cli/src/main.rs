@@ -18,6 +18,7 @@
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
+//! | [`stdin`] | the way in, bounded |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`otlp`] | spans for a collector, where a person named one |
@@ -61,6 +62,7 @@ mod several;
 mod shell;
 mod signals;
 mod start;
+mod stdin;
 mod stdout;
 mod style;
 mod table;

@@ -1,6 +1,7 @@
 //! What a person meant by a name that is not there.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::path::Path;
 
 use milepost::core::definition::nearest;
@@ -20,11 +21,14 @@ pub(crate) fn question<'a>(
     if near.is_empty() || near.iter().any(|name| name == typed) {
         return None;
     }
-    let near: Vec<_> = near
-        .iter()
-        .map(|name| format!("`{}`", Shown(name)))
-        .collect();
-    Some(format!("did you mean {}?", near.join(" or ")))
+    Some(ask(near))
+}
+
+/// `did you mean `a` or `b`?`
+pub(crate) fn ask(names: impl IntoIterator<Item: Display>) -> String {
+    let names = names.into_iter().map(|name| format!("`{}`", Shown(name)));
+    let names: Vec<_> = names.collect();
+    format!("did you mean {}?", names.join(" or "))
 }
 
 /// The failure, with the steps that were probably meant where the run has none of that name.
@@ -68,9 +72,6 @@ pub(crate) fn file(typed: &Path) -> Option<String> {
         .filter(|known| Path::new(known).extension() == typed.extension())
         .collect();
     let near = nearest(name, names.iter().map(String::as_str));
-    let near: Vec<String> = near
-        .iter()
-        .map(|name| format!("`{}`", Shown(typed.with_file_name(name).display())))
-        .collect();
-    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+    let files: Vec<_> = near.iter().map(|name| typed.with_file_name(name)).collect();
+    (!files.is_empty()).then(|| ask(files.iter().map(|file| file.display())))
 }

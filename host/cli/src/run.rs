@@ -1,15 +1,12 @@
 //! `milepost run`: starts a run and drives it to its end, or to where it pauses.
 
 use clap::Args;
-use milepost::engine::StartOptions;
 
 use super::context::{Context, Reply};
-use super::drive::drive;
 use super::ending;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
-use super::progress::Limits;
-use super::start::{Prepared, StartArgs};
+use super::start::StartArgs;
 use super::world_args::WorldArgs;
 
 /// Run a workflow
@@ -40,31 +37,6 @@ pub(crate) struct RunArgs {
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
     let world = args.world.read()?;
     let prepared = args.start.prepare(cx.plugins_within(&args.memory, 1), cx)?;
-    let existed = prepared.existed();
-    let Prepared {
-        workflow,
-        inputs,
-        id,
-        store,
-        plugins,
-        ..
-    } = prepared;
-    let limits = Limits::of(&workflow.definition);
-    world.warn_idle(cx, &workflow.definition);
-    let report = drive(
-        cx,
-        store,
-        plugins,
-        &world,
-        limits,
-        |engine, control| async move {
-            engine
-                .run(workflow, inputs, StartOptions { id, control })
-                .await
-        },
-    )?;
-    if let Some(existed) = existed {
-        cx.note(existed);
-    }
+    let report = prepared.drive(&world, cx)?;
     Ok(ending::reply(cx, &report))
 }

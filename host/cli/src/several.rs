@@ -1,12 +1,11 @@
 //! Verbs that take the ids of many runs: `milepost ls --status failed -o ids | milepost retry -`.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use super::context::{Context, Reply};
 use super::documents::FailedRun;
 use super::failure::{Code, Failure};
-use super::{format, signals};
+use super::{format, signals, stdin};
 
 /// Stands for the ids on stdin.
 const STDIN: &str = "-";
@@ -20,7 +19,7 @@ pub(crate) const WHOLE: &str = "Id of the run; at a terminal, without --json, a 
                                 line";
 
 /// Bytes of ids that are read at most.
-const MOST: u64 = 8 * 1024 * 1024;
+const MOST: usize = 8 * 1024 * 1024;
 
 /// Does it with the run that was typed, or with each whose id stands on stdin, one after the other. What fails for one is told, and
 /// the others follow; a signal ends it with the run at hand.
@@ -63,14 +62,10 @@ pub(crate) fn each(
 /// The ids on stdin, each once, in their order.
 fn read() -> Result<Vec<String>, Failure> {
     let failed = |message: String| Failure::new(Code::File, message);
-    let mut text = String::new();
-    let read = std::io::stdin().take(MOST + 1).read_to_string(&mut text);
-    read.map_err(|error| failed(format!("cannot read ids from stdin: {error}")))?;
-    if text.len() as u64 > MOST {
-        return Err(failed(
-            "too much on stdin: it has to be ids, one a line".to_owned(),
-        ));
-    }
+    let text = stdin::read(MOST)
+        .map_err(|error| failed(format!("cannot read ids from stdin: {error}")))?;
+    let text =
+        text.ok_or_else(|| failed("too much on stdin: it has to be ids, one a line".to_owned()))?;
     let mut seen = BTreeSet::new();
     let ids = text.lines().map(str::trim).filter(|id| !id.is_empty());
     let ids = ids.filter(|id| seen.insert((*id).to_owned()));

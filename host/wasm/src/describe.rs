@@ -39,8 +39,8 @@ pub enum DescribeError {
 }
 
 impl WasmEngine {
-    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one. The component with its manifest is not compiled again when it is loaded: its
-    /// code is that of the one without.
+    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one. The
+    /// component with its manifest is not compiled again when it is loaded: its code is that of the one without.
     ///
     /// # Errors
     /// [`DescribeError`], also when the answer is no manifest, or what it claims does not hold.

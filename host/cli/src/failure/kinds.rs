@@ -186,15 +186,16 @@ fn unfit(problems: &[InputProblem]) -> String {
 
 /// What was probably meant, else what there is.
 fn signals(unknown: &UnknownSignal) -> String {
-    let list = |names: &[String], word: &str| {
-        let names = names.iter().take(SIGNALS_NAMED);
-        let names: Vec<_> = names.map(|name| format!("`{}`", Shown(name))).collect();
-        names.join(word)
-    };
     match (unknown.nearest.as_slice(), unknown.known.as_slice()) {
         ([], []) => "none of its steps waits for a signal".to_owned(),
-        ([], known) => format!("it waits for {}", list(known, ", ")),
-        (nearest, _) => format!("did you mean {}?", list(nearest, " or ")),
+        ([], known) => {
+            let known = known
+                .iter()
+                .take(SIGNALS_NAMED)
+                .map(|name| format!("`{}`", Shown(name)));
+            format!("it waits for {}", known.collect::<Vec<_>>().join(", "))
+        }
+        (nearest, _) => meant::ask(nearest.iter().take(SIGNALS_NAMED)),
     }
 }
 

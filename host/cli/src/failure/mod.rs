@@ -13,6 +13,7 @@ use milepost::core::shown::{self, Shown};
 
 use super::documents::{Diagnostic, Failed, Problem, located};
 use super::exit::Exit;
+use super::meant;
 use super::style::Style;
 use super::text::Text;
 use super::words::{self, advice::Advice};
@@ -125,10 +126,7 @@ impl Failure {
                     let given = problem.help.iter();
                     lines.extend(given.map(|text| Text::from("  ") + help(text)));
                     if !problem.candidates.is_empty() {
-                        let names = problem.candidates.iter();
-                        let names: Vec<_> =
-                            names.map(|name| format!("`{}`", Shown(name))).collect();
-                        let question = format!("did you mean {}?", names.join(" or "));
+                        let question = meant::ask(&problem.candidates);
                         lines.push(Text::from("  ") + help(&question));
                     }
                 }
