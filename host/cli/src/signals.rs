@@ -60,7 +60,11 @@ pub(crate) async fn obey<W: Future>(
     store: Weak<SqliteStore>,
     work: W,
 ) -> io::Result<Result<W::Output, &'static str>> {
-    HUB.lock().orders = Some(orders);
+    let mut state = HUB.lock();
+    state.orders = Some(orders);
+    // Other work may have ended before.
+    state.ended = false;
+    drop(state);
     let mut signals = Signals::listen(store)?;
     let mut work = Box::pin(work);
     let ended = tokio::select! {

@@ -24,15 +24,15 @@ use super::text::Text;
 use super::{format, place};
 
 /// What a new run is made of.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct StartArgs {
     /// The definition
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
     /// Id of the run; if it already exists with the same workflow and inputs, the answer is that run
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
-    id: Option<RunId>,
+    pub(crate) id: Option<RunId>,
 }
 
 /// Everything that can be wrong has been looked at: the run can be recorded.
