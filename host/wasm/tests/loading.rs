@@ -508,7 +508,7 @@ fn describing_has_no_capabilities() {
 #[test]
 fn a_claim_to_be_pure_is_checked() {
     let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
-    let complete = |bytes: &[u8], pure| block_on(engine().complete(bytes, pure));
+    let complete = |bytes: &[u8], pure| block_on(engine().complete(bytes, pure)).map_err(Box::new);
     let pure = complete(&returns(manifest), true).unwrap();
     assert!(engine().load_bytes(&pure).unwrap().manifest().unwrap().pure);
     let wasi = Guest {
