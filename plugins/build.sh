@@ -15,7 +15,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-read -ra plugins <<<"${PLUGINS:-text table report command git fetch notify orders flaky pausing hostile world web math}"
+read -ra plugins <<<"${PLUGINS:-text table report command git fetch notify orders flaky pausing hostile world web math conformance}"
 target=wasm32-wasip2
 out=$here/prebuilt
 check=false

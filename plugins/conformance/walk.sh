@@ -2,7 +2,7 @@
 # Does what plugins/LANGUAGES.md says, language by language, in empty folders: files as they stand there, commands as they stand there.
 # Needs what `build.sh install` installs, and `milepost` of this checkout.
 #
-#   plugins/conformance/walk.sh [SECTION..]   (default: C Go JavaScript Python)
+#   plugins/conformance/walk.sh [SECTION..]   (default: all of them)
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -32,7 +32,7 @@ blocks() {
     ' "$here/../LANGUAGES.md"
 }
 
-[ $# -gt 0 ] || set -- C Go JavaScript Python
+[ $# -gt 0 ] || set -- 'JavaScript without a build' C Go JavaScript Python
 for section in "$@"; do
     folder=$scratch/$section
     mkdir "$folder"

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use milepost_core::ids::Digest;
-use milepost_tests::cli::Cli;
+use milepost_tests::cli::{Cli, component};
 use serde_json::{Value, json};
 
 use crate::servers::{Reply, Server};
@@ -212,8 +212,20 @@ fn prebuilt() -> PathBuf {
 }
 
 #[test]
+fn rust() {
+    conforms(&component("conformance"), &[]);
+}
+
+#[test]
 fn c() {
     conforms(&prebuilt().join("c.wasm"), &[]);
+}
+
+/// The source itself, on the engine for scripts.
+#[test]
+fn javascript_that_is_not_built() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    conforms(&root.join("plugins/conformance/javascript/guest.js"), &[]);
 }
 
 /// Guests that are too large to be committed: `.ci/run` builds them into the folder that `MILEPOST_GUESTS` names.

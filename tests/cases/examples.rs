@@ -63,6 +63,22 @@ fn outliers_are_found_by_functions_of_a_component_without_an_sdk() {
 }
 
 #[test]
+fn feedback_is_sorted_by_a_file_of_javascript() {
+    let cli = Cli::new();
+    let output = run(&cli, "feedback", "").expect(0).stdout;
+    let readme = std::fs::read_to_string(example("feedback").join("README.md")).unwrap();
+    assert!(readme.contains(&output), "{output}");
+    let tests = cli
+        .run(&format!("test {}", example("feedback").display()))
+        .expect(0);
+    assert!(
+        tests.stdout.contains("3 tests: 3 passed"),
+        "{}",
+        tests.stdout
+    );
+}
+
+#[test]
 fn retry_succeeds_on_the_third_attempt() {
     let cli = Cli::new();
     let report = run(&cli, "retry", "--json").expect(0).json();

@@ -7,8 +7,10 @@ use milepost::core::definition::Manifest;
 use milepost::core::limits::{self, MESSAGE_BYTES};
 use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
+use milepost::wasm_plugins::is_script;
 use serde_json::Value;
 
+use super::context::Context;
 use super::failure::Failure;
 use super::functions;
 
@@ -21,6 +23,18 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         ReadError::TooLarge { bytes, .. } => Rejection::TooLarge { bytes }.into(),
         other => Failure::file("read", file, &other.into()),
     })
+}
+
+/// The same, where a script may stand in its place: that becomes one.
+///
+/// # Errors
+/// [`Failure`], also when the script cannot be read or declares nothing.
+pub(crate) fn read_or_make(file: &Path, cx: &Context) -> Result<Vec<u8>, Failure> {
+    if !is_script(file) {
+        return read(file);
+    }
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(cx.plugins().read_file(&name, file)?.bytes.to_vec())
 }
 
 /// A component for a person: what it is, what it needs, what it can do.

@@ -71,6 +71,8 @@ pub const EXPRESSION_NODES: usize = 512;
 pub const EXPRESSION_OUTPUT_BYTES: usize = 4 * MIB;
 /// Bytes of a component file.
 pub const COMPONENT_BYTES: usize = 64 * MIB;
+/// Bytes of a script: a file of JavaScript whose functions are steps.
+pub const SCRIPT_BYTES: usize = MIB;
 /// Functions of a component, in all its modules.
 pub const COMPONENT_FUNCTIONS: usize = 200_000;
 /// Bytes of the body of one function.

@@ -40,6 +40,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
+    state.script = plugin.script();
     state.hold_groups_with(&shared.holder, shared.supervisor.as_ref());
     if !state.is_mocked() {
         state.http = Some(shared.http.clone());

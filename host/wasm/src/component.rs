@@ -17,6 +17,7 @@ use wasmtime::wasmparser::{
 
 use super::contract::{self, PACKAGE};
 use super::function;
+use super::script::{self, Script};
 
 /// Name of the custom section that holds the manifest, as UTF-8 JSON.
 const MANIFEST_SECTION: &str = "milepost:manifest";
@@ -215,6 +216,8 @@ pub struct Inspection {
     pub manifest: Option<Manifest>,
     /// The functions that it exports beside the contract's.
     pub functions: Arc<Functions>,
+    /// The script that it carries, if it is one.
+    pub(super) script: Option<Arc<Script>>,
     /// How the types of its imports and exports differ from the contract's.
     other_type: Option<String>,
 }
@@ -249,6 +252,7 @@ impl Inspection {
         let mut imports = Vec::new();
         let mut exports = Vec::new();
         let mut manifest = None;
+        let mut script = None;
         for part in Sections::of(bytes) {
             let part = part.map_err(invalid)?;
             let reader = BinaryReader::new(&bytes[part.body.clone()], part.body.start);
@@ -257,6 +261,10 @@ impl Inspection {
                     let custom = CustomSectionReader::new(reader).map_err(invalid)?;
                     if custom.name() == MANIFEST_SECTION {
                         manifest = Some(read_manifest(custom.data())?);
+                    }
+                    if custom.name() == script::SECTION && script::is_last(bytes, part.whole.start)
+                    {
+                        script = Some(Script::read(custom.data(), part.whole.start)?.into());
                     }
                 }
                 section::IMPORT => {
@@ -275,11 +283,12 @@ impl Inspection {
         Ok(Self {
             digest,
             bytes: bytes.len(),
-            capabilities: capabilities(&imports),
+            capabilities: capabilities(&imports, script.as_deref()),
             functions: function::of(bytes, &exports)?.into(),
             imports,
             exports,
             manifest,
+            script,
             other_type: None,
         })
     }
@@ -324,6 +333,7 @@ impl Inspection {
                 Some(name) if contract::provides(name) => {}
                 Some(name) => interfaces.push(format!("{PACKAGE}{name}")),
                 None if is_wasi(import) => {}
+                None if import == script::INTERFACE && self.script.is_some() => {}
                 None => unknown.push(import.clone()),
             }
         }
@@ -351,11 +361,12 @@ fn is_wasi(import: &str) -> bool {
         })
 }
 
-fn capabilities(imports: &[String]) -> Vec<String> {
+fn capabilities(imports: &[String], script: Option<&Script>) -> Vec<String> {
     let mut names: Vec<String> = imports
         .iter()
         .filter_map(|import| contract::interface(import))
         .filter(|name| *name != "types")
+        .filter(|name| script.is_none_or(|script| script.uses.iter().any(|used| used == name)))
         .map(str::to_owned)
         .collect();
     if imports.iter().any(|import| import.starts_with("wasi:")) {
@@ -393,14 +404,19 @@ pub fn embed_manifest(bytes: &[u8], json: &str) -> Result<Vec<u8>, Rejection> {
             out.extend_from_slice(&bytes[part.whole]);
         }
     }
-    let mut body = Vec::new();
-    write_u32(&mut body, MANIFEST_SECTION.len());
-    body.extend_from_slice(MANIFEST_SECTION.as_bytes());
-    body.extend_from_slice(json.as_bytes());
-    out.push(section::CUSTOM);
-    write_u32(&mut out, body.len());
-    out.extend_from_slice(&body);
+    custom_section(&mut out, MANIFEST_SECTION, json.as_bytes());
     Ok(out)
+}
+
+/// Appends a custom section.
+pub(super) fn custom_section(out: &mut Vec<u8>, name: &str, data: &[u8]) {
+    let mut body = Vec::new();
+    write_u32(&mut body, name.len());
+    body.extend_from_slice(name.as_bytes());
+    body.extend_from_slice(data);
+    out.push(section::CUSTOM);
+    write_u32(out, body.len());
+    out.extend_from_slice(&body);
 }
 
 /// LEB128, as all lengths in WebAssembly.

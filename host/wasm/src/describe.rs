@@ -14,7 +14,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::call::execute;
-use super::capability::wasi;
+use super::capability::{script, wasi};
 use super::component::{Inspection, Rejection, embed_manifest, words};
 use super::contract::PACKAGE;
 use super::contract::v0_1::PluginPre;
@@ -72,6 +72,7 @@ impl WasmEngine {
         let (component, _) = self.shared.code(bytes, &inspection)?;
         let mut linker = Linker::new(&self.shared.engine);
         let pre = wasi::add_to_linker(&mut linker)
+            .and_then(|()| script::add_to_linker(&mut linker))
             .and_then(|()| trap_contract(&mut linker, &component))
             .and_then(|()| linker.instantiate_pre(&component))
             .and_then(PluginPre::new)
@@ -81,7 +82,8 @@ impl WasmEngine {
         let turns = &self.shared.turns;
         let turn = turns.take(&call.limits, 0, &NoHost).await;
         let turn = turn.expect("nobody cancels it");
-        let state = HostState::new(call, Arc::new(clock));
+        let mut state = HostState::new(call, Arc::new(clock));
+        state.script.clone_from(&inspection.script);
         let (state, ended) = execute(&self.shared, &turn, state, TIMEOUT, async |store| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.milepost_step_guest().call_describe(store).await

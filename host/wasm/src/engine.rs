@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use milepost_core::ids::Digest;
 use milepost_core::limits;
@@ -67,6 +67,8 @@ pub(super) struct Sandbox {
     /// What starts them; `None`: this process does.
     pub(super) supervisor: Option<Arc<ChildProgram>>,
     compilations: AtomicU64,
+    /// Code of the engine for scripts, whose digest stands beside it: all scripts have it in common.
+    script_engine: Mutex<Option<(Digest, Component)>>,
     /// With the contract's interfaces.
     plain: OnceLock<Linker<HostState>>,
     /// With WASI as well: some hundred functions that small guests do not need.
@@ -165,6 +167,7 @@ impl WasmEngine {
                 holder: Arc::new(capability::exec::plain_holder()),
                 supervisor: None,
                 compilations: AtomicU64::new(0),
+                script_engine: Mutex::default(),
                 plain: OnceLock::new(),
                 with_wasi: OnceLock::new(),
             }),
@@ -215,7 +218,30 @@ impl Sandbox {
         bytes: &[u8],
         inspection: &Inspection,
     ) -> Result<(Component, bool), Rejection> {
-        let digest = inspection.digest;
+        let Some(script) = &inspection.script else {
+            return self.code_of(bytes, inspection, inspection.digest);
+        };
+        let engine = &bytes[..script.engine_bytes];
+        let digest = Digest::of(engine);
+        // Held while it is compiled: whoever comes second waits instead of doing the same.
+        let known = self.script_engine.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, component)) = &*known
+            && *of == digest
+        {
+            return Ok((component.clone(), true));
+        }
+        let (component, from_cache) = self.code_of(engine, inspection, digest)?;
+        *known = Some((digest, component.clone()));
+        Ok((component, from_cache))
+    }
+
+    fn code_of(
+        &self,
+        bytes: &[u8],
+        inspection: &Inspection,
+        digest: Digest,
+    ) -> Result<(Component, bool), Rejection> {
         if let Some(cache) = &self.cache
             && let Some(code) = cache.read(&self.engine, digest)
         {

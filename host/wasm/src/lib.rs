@@ -10,6 +10,7 @@
 //! | [`cache`] | compiled code on disk |
 //! | [`compile`] | machine code, made in a child process that can do nothing else |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
+//! | [`script`] | files of JavaScript as components |
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
 //! | `memory_budget` | what all attempts may take together, and how they wait for it |
 //! | [`log`] | what an attempt says: shown by its host, kept within a bound |
@@ -24,7 +25,7 @@
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
 //! # Invariants
-//! - Loading never executes guest code. Only [`Plugin`]'s call and [`WasmEngine::describe`] do.
+//! - Loading never executes guest code. Only [`Plugin`]'s call, [`WasmEngine::describe`] and [`WasmEngine::script`] do.
 //! - A guest sees its [`Call`] and its tape and nothing else: no clock, environment, file, socket or random source of the
 //!   machine reaches it, not through WASI either.
 //! - Whatever is not a function of the call goes through the recorder, so that replay gives the same bytes.
@@ -69,6 +70,7 @@ mod names;
 pub mod process_group;
 pub mod process_table;
 mod recorder;
+pub mod script;
 pub mod secrets;
 mod spawn;
 mod state;
@@ -89,3 +91,4 @@ pub use host_error::HostError;
 pub use loader::{LoadError, Plugin, read_component};
 pub use memory_budget::{BudgetTooSmall, MemoryBudget, Room};
 pub use mocked::{Question, Reply, World};
+pub use script::ScriptError;

@@ -14,6 +14,7 @@ use super::capability;
 use super::component::{Inspection, Rejection, words};
 use super::contract::v0_1::PluginPre;
 use super::engine::{Sandbox, WasmEngine};
+use super::script::Script;
 use super::state::HostState;
 use crate::bounded_file::{self, ReadError};
 
@@ -66,6 +67,11 @@ impl Inner {
             (Err(Unresolved::Unknown { .. }), Some(guest)) => Ok(Callee::Step(guest)),
             (Err(unresolved), _) => Err(unresolved),
         }
+    }
+
+    /// The script that it carries.
+    pub(super) fn script(&self) -> Option<Arc<Script>> {
+        self.inspection.script.clone()
     }
 
     /// What its attempts may hold because of what it imports: of programs, and of responses that came before they were asked for.

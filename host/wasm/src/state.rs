@@ -12,6 +12,7 @@ use super::capability::States;
 use super::capability::http::HttpClient;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
+use super::script::Script;
 use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
 use crate::clock::{AttemptClock, Clock};
 use crate::secrets::{Found, Secrets};
@@ -33,6 +34,8 @@ pub(super) struct HostState {
     pub(super) under_way: Option<(Instant, HostCall)>,
     /// How the guest reaches the web; `None` where it does not.
     pub(super) http: Option<HttpClient>,
+    /// The script that its component carries.
+    pub(super) script: Option<Arc<Script>>,
     /// What the guest consumed, once it has ended and where that is metered.
     pub(super) fuel: Option<u64>,
     host_calls: u64,
@@ -61,6 +64,7 @@ impl HostState {
             durable: Arc::default(),
             under_way: None,
             http: None,
+            script: None,
             fuel: None,
             host_calls: 0,
             call,

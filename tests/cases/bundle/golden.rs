@@ -241,6 +241,7 @@ fn make() {
     run(0, "nested-loops", "");
     run(1, "saga", "");
     run(0, "outliers", "");
+    run(0, "feedback", "");
     let text = data("word-count", "handbook.txt");
     run(0, "word-count", &format!("--input text={text}"));
     let history = data("release-notes", "history.txt");

@@ -36,6 +36,7 @@ mod places;
 mod plugins;
 mod replaying;
 mod running;
+mod scripts;
 mod signals;
 mod simulating;
 mod stopping;

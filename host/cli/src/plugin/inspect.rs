@@ -14,19 +14,21 @@ use crate::failure::Failure;
 /// Show what a component contains and needs, without executing it
 ///
 /// Shows a component's steps and their schemas, the capabilities that it needs, its digest and its size. Functions that it exports
-/// beside those are shown with a step to paste that calls them, or with the reason why none can. Nothing in it is executed.
+/// beside those are shown with a step to paste that calls them, or with the reason why none can. Nothing in it is executed; of a
+/// script (`.js`), what it declares is evaluated, with every capability off.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost plugin inspect plugins/git.wasm
+  milepost plugin inspect steps.js
   milepost plugin inspect plugins/git.wasm --json | jq -r .digest")]
 pub(crate) struct InspectArgs {
-    /// The component
+    /// The component, or a script
     component: PathBuf,
 }
 
 pub(crate) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
-    let inspection = Inspection::of(&component::read(&args.component)?)?;
+    let inspection = Inspection::of(&component::read_or_make(&args.component, cx)?)?;
     let document = || Component::new(&args.component, &inspection);
     Ok(cx.reply(Exit::Completed, document, || {
         component::text(&args.component, &inspection)

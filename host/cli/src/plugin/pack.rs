@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use milepost::wasm::Inspection;
+use milepost::wasm_plugins::is_script;
 use milepost_componentize::{Encoding, Kept, Options, Wasi, World};
 
-use super::finish::finish;
+use super::finish::{Finished, finish};
 use crate::context::{Context, Reply};
 use crate::documents::Component;
 use crate::exit::Exit;
@@ -24,9 +26,10 @@ Examples:
   milepost plugin pack target/wasm32-wasip2/release/git.wasm -o plugins/git.wasm
   milepost plugin pack core.wasm -o words.wasm                 # a core module
   milepost plugin pack words.wat -o words.wasm             # in the text format
+  milepost plugin pack words.js -o words.wasm                   # of a script
   milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript")]
 pub(crate) struct PackArgs {
-    /// The component, or the core module
+    /// The component, the core module, or a script
     component: PathBuf,
     /// File to write; may be the same file
     #[arg(long, short, value_name = "OUT")]
@@ -106,10 +109,15 @@ impl ModuleArgs {
 }
 
 pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
-    let bytes = component::read(&args.component)?;
-    let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
-    // It is its author's: nothing that was left in it is taken out.
-    let finished = finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?;
+    let bytes = component::read_or_make(&args.component, cx)?;
+    let finished = if is_script(&args.component) {
+        let inspection = Inspection::of(&bytes)?;
+        Finished { bytes, inspection }
+    } else {
+        let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
+        // It is its author's: nothing that was left in it is taken out.
+        finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?
+    };
     whole_file::replace(&args.output, &finished.bytes)
         .map_err(|error| Failure::file("write", &args.output, &error))?;
     let inspection = finished.inspection;

@@ -115,7 +115,7 @@ pub(super) fn template(language: Language) -> Option<Template> {
             files: JAVASCRIPT,
             sdk: &[],
             about: "| `step.js` | the steps |\n| `package.json` | what builds them |",
-            needs: "`npm install --ignore-scripts`, in the folder.",
+            needs: "`npm install --ignore-scripts`, in the folder; nothing where a workflow names the script itself, `source = \"step.js\"`.",
         },
         Language::TypeScript => Template {
             files: TYPESCRIPT,

@@ -19,7 +19,7 @@ use milepost::replay::{ReplayOptions, ReplayProgress, Replayed, replay_under};
 use milepost::secrets::SecretSource;
 use milepost::store::Store;
 use milepost::wasm::read_component;
-use milepost::wasm_plugins::WasmPlugins;
+use milepost::wasm_plugins::{WasmPlugins, is_script};
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::{Context, Reply};
@@ -166,6 +166,9 @@ fn others(
 }
 
 fn other(plugins: &WasmPlugins, name: &str, file: &FilePath) -> Result<LoadedPlugin, Failure> {
+    if is_script(file) {
+        return Ok(plugins.load(&plugins.read_file(name, file)?)?);
+    }
     let read = read_component(file).map_err(|error| Failure::file("read", file, &error))?;
     let bytes = read.map_err(|rejection| {
         let message = format!("cannot use {}: {rejection}", Shown(file.display()));

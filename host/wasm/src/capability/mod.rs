@@ -14,6 +14,7 @@ mod log;
 pub(crate) mod memo;
 mod progress;
 mod random;
+pub(crate) mod script;
 mod secrets;
 mod secrets_reveal;
 pub(crate) mod wasi;
@@ -64,6 +65,7 @@ pub(crate) fn find(interface: &str) -> Option<&'static Capability> {
 /// Links all of them.
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     types::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    script::add_to_linker(linker)?;
     ALL.iter().try_for_each(|known| (known.link)(linker))
 }
 

@@ -1,5 +1,9 @@
 //! Components from files: the [`PluginSource`] of the real world.
 
+mod script;
+
+pub use self::script::is_one as is_script;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -110,6 +114,31 @@ impl WasmPlugins {
     }
 }
 
+impl WasmPlugins {
+    /// Reads a component, or makes one of a script.
+    ///
+    /// # Errors
+    /// [`PluginError`], with the remedy.
+    pub fn read_file(&self, name: &str, path: &Path) -> Result<ComponentBytes, PluginError> {
+        let place = path.display().to_string();
+        let bytes = match script::is_one(path) {
+            true => script::read(self, name, path)?,
+            false => read_component(path)
+                .map_err(|error| PluginError::Unavailable {
+                    name: name.to_owned(),
+                    reason: format!("cannot read the component {place}: {error}"),
+                })?
+                .map_err(|rejection| rejected(name, &place, &rejection))?,
+        };
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place,
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+}
+
 impl PluginSource for WasmPlugins {
     fn read(
         &self,
@@ -120,20 +149,7 @@ impl PluginSource for WasmPlugins {
         if spec.source.starts_with(native::SCHEME) {
             return Err(not_native(name, &spec.source));
         }
-        let path = base.join(&spec.source);
-        let place = path.display().to_string();
-        let bytes = read_component(&path)
-            .map_err(|error| PluginError::Unavailable {
-                name: name.to_owned(),
-                reason: format!("cannot read the component {place}: {error}"),
-            })?
-            .map_err(|rejection| rejected(name, &place, &rejection))?;
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place,
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        self.read_file(name, &base.join(&spec.source))
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {

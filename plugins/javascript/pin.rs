@@ -1,0 +1,1 @@
+//! Nothing: the package pins the sources of QuickJS.
