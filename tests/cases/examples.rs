@@ -86,6 +86,26 @@ fn retry_succeeds_on_the_third_attempt() {
 }
 
 #[test]
+fn a_letter_is_signed_and_delivered_as_the_readme_says() {
+    let cli = Cli::new();
+    run(&cli, "sign-off", "--id letter").expect(2);
+    cli.run("approve letter --by grace").expect(0);
+    cli.run("resume letter").expect(2);
+    let file = cli.folder().join("data.json");
+    cli.write("data.json", r#"{ "state": "left at the door" }"#);
+    let sent = format!(
+        "milepost signal letter delivered --data \"$(cat {})\"",
+        file.display()
+    );
+    cli.shell(&sent).expect(0);
+    let output = cli.run("resume letter").expect(0).stdout;
+    let readme = std::fs::read_to_string(example("sign-off").join("README.md")).unwrap();
+    assert!(readme.contains(&output), "{output}");
+    let tests = cli.run(&format!("test {}", example("sign-off").display()));
+    assert!(tests.expect(0).stdout.ends_with("4 tests: 4 passed\n"));
+}
+
+#[test]
 fn nested_loops_count_to_twelve() {
     let cli = Cli::new();
     let output = run(&cli, "nested-loops", "").expect(0);

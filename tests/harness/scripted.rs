@@ -202,6 +202,7 @@ impl Callable for Script {
                 progress: None,
                 divergence: None,
                 fuel: None,
+                memory: None,
             }
         })
     }

@@ -224,6 +224,7 @@ impl Callable for Steps {
                 progress: None,
                 divergence: None,
                 fuel: None,
+                memory: None,
             }
         })
     }

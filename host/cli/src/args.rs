@@ -18,9 +18,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, diff, doctor, dry_run, eval, events, explain, export,
-    fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, plugin, replay, run, schema,
-    secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, call, completions, context, dev, diff, doctor, dry_run, eval, events,
+    explain, export, fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, new, plugin,
+    replay, run, schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -46,12 +46,15 @@ Exit codes:
   0 completed   1 failed   2 paused   3 cancelled   4 replay differs
   64 usage   65 invalid definition or input   69 store or component unavailable
   70 internal error   75 already running, try again
-  1 also: a decision or a signal came too late, `doctor` found damage, `diff` a difference, a second signal cut a run short";
+  1 also: a test failed, `doctor` found damage, `diff` a difference, a second
+  signal cut a run short";
 
 /// Below the examples of every verb.
 const EXIT_CODES: &str = "\
-Exit codes: 0 completed, 1 failed, 2 paused, 3 cancelled, 4 replay differs, 64 usage, 65 invalid definition or input,
-69 store or component unavailable, 70 internal error, 75 already running, try again";
+Exit codes:
+  0 completed   1 failed   2 paused   3 cancelled   4 replay differs
+  64 usage   65 invalid definition or input   69 store or component unavailable
+  70 internal error   75 already running, try again";
 
 /// What people type who know other tools, and the verbs to look at.
 const OTHER_WORDS: &[(&[&str], &[&str])] = &[
@@ -88,6 +91,8 @@ const OTHER_WORDS: &[(&[&str], &[&str])] = &[
     ),
     (&["dag", "draw", "visualize", "viz", "plot"], &["graph"]),
     (&["compare"], &["diff"]),
+    (&["invoke"], &["call"]),
+    (&["init", "create", "generate"], &["new"]),
     (&["save", "dump"], &["export"]),
     (&["load", "restore"], &["import"]),
     (&["stats", "metric"], &["metrics"]),
@@ -115,7 +120,7 @@ pub(crate) fn command() -> clap::Command {
 /// What holds for every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Folder of the store [default: $MILEPOST_STORE, or `.milepost` in the working directory]
+    /// Folder of the store [default: $MILEPOST_STORE, or `.milepost` in the working directory or one above it]
     #[arg(
         long,
         global = true,
@@ -149,6 +154,7 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(run::RunArgs),
+    Dev(dev::DevArgs),
     Submit(submit::SubmitArgs),
     Work(work::WorkArgs),
     Resume(go_on::ResumeArgs),
@@ -174,6 +180,8 @@ pub(crate) enum Verb {
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    New(new::NewArgs),
+    Call(call::CallArgs),
     Test(test::TestArgs),
     Validate(validate::ValidateArgs),
     DryRun(dry_run::DryRunArgs),
@@ -198,12 +206,14 @@ impl Verb {
     pub(crate) fn otlp(&self) -> Option<&str> {
         let world = match self {
             Self::Run(args) => &args.world,
+            Self::Dev(args) => &args.world,
             Self::Work(args) => &args.world,
             Self::Resume(args) => args.world(),
             Self::Retry(args) => args.world(),
             Self::Compensate(args) => args.world(),
             Self::Fork(args) => args.world(),
             Self::Rerun(args) => args.world(),
+            Self::Call(args) => &args.world,
             _ => return None,
         };
         world.otlp.as_deref()
@@ -390,6 +400,22 @@ mod tests {
         ] {
             assert_eq!(exit_of(line), Exit::Completed, "{line}");
         }
+    }
+
+    #[test]
+    fn examples_do_not_wrap_on_a_terminal_of_80_columns() {
+        fn below(command: &clap::Command, name: &str, long: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let lines = help.iter().flat_map(|help| help.lines());
+            let lines = lines.filter(|line| line.chars().count() > 80);
+            long.extend(lines.map(|line| format!("{name}: {line}")));
+            for verb in command.get_subcommands() {
+                below(verb, verb.get_name(), long);
+            }
+        }
+        let mut long = Vec::new();
+        below(&command(), "milepost", &mut long);
+        assert!(long.is_empty(), "{}", long.join("\n"));
     }
 
     #[test]

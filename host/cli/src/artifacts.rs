@@ -28,10 +28,10 @@ use super::{ids, place};
 Examples:
   milepost artifacts 7k3m
   milepost artifacts 7k3m report.csv                # print it, if it is text
-  milepost artifacts 7k3m data.bin | sha256sum      # into a pipe, any bytes of any size
+  milepost artifacts 7k3m data.bin | sha256sum      # any bytes of any size
   milepost artifacts 7k3m report.csv -o report.csv
-  milepost artifacts 7k3m report.csv --path 'each[2].write'   # of several with that name
-  milepost artifacts 7k3m inputs.orders             # the file that an input is")]
+  milepost artifacts 7k3m report.csv --path 'each[2].write'    # one of several
+  milepost artifacts 7k3m inputs.orders             # the file of an input")]
 pub(crate) struct ArtifactsArgs {
     /// Id of the run, or a unique prefix
     run: String,

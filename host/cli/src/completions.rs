@@ -1,29 +1,32 @@
 //! `milepost completions`: completion scripts.
 
-use clap::{Args, CommandFactory as _};
-use clap_complete::{Shell, generate};
+use clap::Args;
+use clap_complete::Shell;
 
-use super::args::Cli;
+use super::completing;
 use super::context::{Context, Reply};
 use super::documents::Completions;
 use super::exit::Exit;
 use super::failure::Failure;
 
 /// Print a completion script for a shell
+///
+/// The script asks the program for what fits: verbs, options, ids of runs (with their workflow and status, where the shell shows
+/// that), steps, signals and codes. It belongs to this version of the program: let the shell read it anew each time it starts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost completions bash > ~/.local/share/bash-completion/completions/milepost
-  milepost completions fish > ~/.config/fish/completions/milepost.fish")]
+  source <(milepost completions bash)      # in ~/.bashrc
+  source <(milepost completions zsh)       # in ~/.zshrc, after compinit
+  milepost completions fish | source       # in ~/.config/fish/config.fish")]
 pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
 pub(super) fn run(args: &CompletionsArgs, cx: &Context) -> Result<Reply, Failure> {
-    let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "milepost", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned();
+    let script = completing::script(args.shell)
+        .map_err(|error| Failure::internal(format!("the script cannot be written: {error}")))?;
     let document = || Completions {
         shell: args.shell.to_string(),
         script: script.clone(),

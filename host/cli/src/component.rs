@@ -63,6 +63,13 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
         inspection.capabilities.join(", ")
     };
     lines.push(format!("  capabilities: {capabilities}"));
+    if inspection
+        .manifest
+        .as_ref()
+        .is_some_and(|manifest| manifest.pure)
+    {
+        lines.push("  pure:         claims to import nothing of WASI".to_owned());
+    }
     if let Some(wants) = inspection.manifest.as_ref().and_then(wants) {
         lines.push(format!("  wants:        {wants}"));
     }

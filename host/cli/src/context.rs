@@ -76,9 +76,7 @@ impl Context {
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let context = Self {
             json: global.json,
-            store: named
-                .or_else(|| place::variable("MILEPOST_STORE"))
-                .unwrap_or_else(|| ".milepost".into()),
+            store: place::store(named),
             out: style(global.color, stdout),
             err: style(global.color, stderr),
             lively: stderr && !is_dumb(),
@@ -241,6 +239,34 @@ impl Reply {
     pub(crate) fn text(exit: Exit, body: impl Into<Text>) -> Self {
         let body = Body::Text(body.into());
         Self { exit, body }
+    }
+
+    /// What several runs came to, as one reply: the exit code is that of the first which is not 0.
+    pub(crate) fn together(json: bool, replies: Vec<Self>) -> Self {
+        let mut others = replies.iter().map(|reply| reply.exit);
+        let exit = others.find(|exit| *exit != Exit::Completed);
+        let exit = exit.unwrap_or(Exit::Completed);
+        if json {
+            let documents = replies.into_iter().filter_map(|reply| match reply.body {
+                Body::Json(document) => Some(indented(&document, "    ")),
+                Body::Text(_) | Body::Pieces(_) | Body::Bytes(_) => None,
+            });
+            let documents: Vec<String> = documents.collect();
+            let body = match documents.is_empty() {
+                true => "{\n  \"runs\": []\n}".to_owned(),
+                false => format!(
+                    "{{\n  \"runs\": [\n    {}\n  ]\n}}",
+                    documents.join(",\n    ")
+                ),
+            };
+            let body = Body::Json(body);
+            return Self { exit, body };
+        }
+        let texts = replies.into_iter().filter_map(|reply| match reply.body {
+            Body::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        });
+        Self::text(exit, Text::joined(texts, "\n"))
     }
 
     /// Bytes as they are, for whoever reads stdout, which is no terminal. After a failure nothing follows.

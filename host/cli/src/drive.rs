@@ -38,7 +38,27 @@ where
     W: FnOnce(Engine, Control) -> F,
     F: Future<Output = Result<RunReport, EngineError>>,
 {
-    let progress = Arc::new(Progress::new(limits, cx.err, cx.lively));
+    let progress = Progress::new(limits, cx.err, cx.lively);
+    drive_telling(cx, store, plugins, world, progress, work)
+}
+
+/// The same with other words on the way.
+///
+/// # Errors
+/// As [`drive`].
+pub(crate) fn drive_telling<W, F>(
+    cx: &Context,
+    store: Arc<SqliteStore>,
+    plugins: Arc<dyn PluginSource>,
+    world: &World,
+    progress: Progress,
+    work: W,
+) -> Result<RunReport, Failure>
+where
+    W: FnOnce(Engine, Control) -> F,
+    F: Future<Output = Result<RunReport, EngineError>>,
+{
+    let progress = Arc::new(progress);
     let observer: Arc<Progress> = Arc::clone(&progress);
     // Weak: whoever drops the engine closes the store.
     let held = Arc::downgrade(&store);

@@ -40,7 +40,7 @@ use super::{format, words::stop};
 Examples:
   milepost dry-run workflow.toml --scaffold stubs.json
   milepost dry-run workflow.toml --stubs stubs.json --input name=World
-  milepost dry-run workflow.toml --stubs stubs.json --stop-at-gates --json | jq '.trace[].path'")]
+  milepost dry-run notes.toml --stop-at-gates --json | jq '.trace[].path'")]
 pub(crate) struct DryRunArgs {
     /// The definition
     file: PathBuf,

@@ -127,13 +127,20 @@ fn steps(report: &RunReport) -> String {
     format!("{settled} of {} step{plural}{rest}", counts.total)
 }
 
-/// One line per failed step, loop members included. What failed inside of items is told by their fan-out.
-fn failures(report: &RunReport) -> impl Iterator<Item = String> {
+/// One line per failed step, loop members included, in the order in which they failed: what a loop says of a member that failed comes
+/// after that. What failed inside of items is told by their fan-out.
+fn failures(report: &RunReport) -> Vec<String> {
     let failed = report.steps.iter().filter(|step| step.status == "failed");
-    failed.filter_map(|step| {
-        let error = format::error(step.error.as_ref()?);
-        Some(format!("  step {}: {}", Shown(&step.path), indent(&error)))
-    })
+    let mut failed: Vec<&StepReport> = failed.collect();
+    failed.sort_by_key(|step| (step.ended_at.is_none(), step.ended_at));
+    let told = failed.into_iter().filter_map(|step| {
+        let error = step.error.as_ref()?;
+        let help = words::missing::help(error);
+        let help = help.map_or_else(String::new, |help| format!("\n    help: {help}"));
+        let error = indent(&format::error(error));
+        Some(format!("  step {}: {error}{help}", Shown(&step.path)))
+    });
+    told.collect()
 }
 
 /// Why it stands still (B157). That steps failed is told by the steps.

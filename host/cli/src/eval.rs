@@ -25,7 +25,7 @@ use super::moment::{self, MomentArgs};
 #[command(after_help = "\
 Examples:
   milepost eval 7k3m 'steps.fetch.output.items[0]'
-  milepost eval 7k3m 'size(steps.fetch.output.items) > 3 && run.status == \"failed\"'
+  milepost eval 7k3m 'size(steps.get.output) > 3 && run.status == \"failed\"'
   milepost eval 7k3m 'loop.previous' --at-step fix#2/test
   milepost eval 7k3m 'steps.fetch.status' --at 12 --json | jq .value")]
 pub(crate) struct EvalArgs {

@@ -32,7 +32,7 @@ use super::{documents, ids, place};
 #[command(after_help = "\
 Examples:
   milepost export 7k3m -o run.mpr
-  milepost export 7k3m -o run.mpr --redact inputs.token,steps.login.output.session
+  milepost export 7k3m -o run.mpr --redact inputs.token,steps.login.output.key
   milepost export 7k3m -o - | ssh tester 'cat > run.mpr'")]
 pub(crate) struct ExportArgs {
     /// Id of the run, or a unique prefix

@@ -12,7 +12,7 @@ use super::memory_args::MemoryArgs;
 use super::progress::Limits;
 use super::words::advice::command;
 use super::world_args::WorldArgs;
-use super::{ending, ids, place};
+use super::{ending, ids, meant, place};
 
 /// Start a new run that keeps the outcomes of another one before a step
 ///
@@ -34,7 +34,7 @@ Examples:
   milepost fork 7k3m --from publish
   milepost fork 7k3m --from draft --input tone=formal
   milepost fork 7k3m --from fetch --from draft --input model=large
-  milepost fork 7k3m --from draft --accept-changes    # with what the files hold now")]
+  milepost fork 7k3m --from draft --accept-changes  # with the files as they are")]
 pub(crate) struct ForkArgs {
     /// Id of the run, or a unique prefix
     run: String,
@@ -116,11 +116,15 @@ impl RerunArgs {
 }
 
 pub(super) fn fork(args: ForkArgs, cx: &Context) -> Result<Reply, Failure> {
-    start(&args.run, args.from, args.new, cx)
+    let (run, from) = (args.run, args.from);
+    let started = start(&run, from.clone(), args.new, cx);
+    started.map_err(|failure| meant::step(failure, cx, &run, from.iter().map(StepId::as_str)))
 }
 
 pub(super) fn rerun(args: RerunArgs, cx: &Context) -> Result<Reply, Failure> {
-    start(&args.run, args.from, args.new, cx)
+    let (run, from) = (args.run, args.from);
+    let started = start(&run, from.clone(), args.new, cx);
+    started.map_err(|failure| meant::step(failure, cx, &run, from.iter().map(StepId::as_str)))
 }
 
 /// Starts the new run; without a step to run from, all of them run again.

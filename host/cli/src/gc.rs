@@ -25,7 +25,7 @@ use super::format;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost gc                              # completed and cancelled runs, untouched for 30 days
+  milepost gc                              # ended, and untouched for 30 days
   milepost gc --older-than 90d --status failed
   milepost gc --older-than 1h --dry-run
   milepost gc --compact")]

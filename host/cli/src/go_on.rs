@@ -19,7 +19,7 @@ use super::memory_args::MemoryArgs;
 use super::progress::Limits;
 use super::words::advice::Advice;
 use super::world_args::WorldArgs;
-use super::{ending, ids, place};
+use super::{ending, ids, meant, place, several};
 
 /// Continue a stopped run from its checkpoint
 ///
@@ -51,7 +51,8 @@ pub(crate) struct ResumeArgs {
 Examples:
   milepost retry 7k3m
   milepost retry 7k3m --from collect       # that step and all that depend on it
-  milepost retry 7k3m --from 'files[3]'    # the fourth item of a fan-out")]
+  milepost retry 7k3m --from 'files[3]'    # the fourth item of a fan-out
+  milepost ls --status failed -o ids | milepost retry -")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     stopped: Stopped,
@@ -97,7 +98,7 @@ impl CompensateArgs {
 /// A run that stands still.
 #[derive(Debug, Args)]
 struct Stopped {
-    /// Id of the run, or a unique prefix
+    #[arg(help = several::HELP)]
     run: String,
     /// Continue with the definition and components that the run was started with, whatever the files hold now
     #[arg(long)]
@@ -112,34 +113,50 @@ struct Stopped {
 }
 
 pub(super) fn resume(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
-    if let Some(reply) = withdraw_pause(&args.stopped, cx)? {
-        return Ok(reply);
-    }
-    go_on(&args.stopped, cx, |engine, run, options| async move {
-        engine.resume(&run, options).await
+    let stopped = &args.stopped;
+    several::each(&stopped.run, cx, |typed| {
+        if let Some(reply) = withdraw_pause(typed, stopped, cx)? {
+            return Ok(reply);
+        }
+        go_on(typed, stopped, cx, |engine, run, options| async move {
+            engine.resume(&run, options).await
+        })
     })
 }
 
 pub(super) fn retry(args: &RetryArgs, cx: &Context) -> Result<Reply, Failure> {
-    let from = args.from.clone();
-    go_on(&args.stopped, cx, |engine, run, options| async move {
-        engine.retry(&run, from.as_ref(), options).await
+    let stopped = &args.stopped;
+    several::each(&stopped.run, cx, |typed| {
+        let from = args.from.clone();
+        let gone_on = go_on(typed, stopped, cx, |engine, run, options| async move {
+            engine.retry(&run, from.as_ref(), options).await
+        });
+        gone_on.map_err(|failure| match &args.from {
+            Some(from) => meant::step(failure, cx, typed, [from.step().as_str()]),
+            None => failure,
+        })
     })
 }
 
 pub(super) fn compensate(args: &CompensateArgs, cx: &Context) -> Result<Reply, Failure> {
-    go_on(&args.stopped, cx, |engine, run, options| async move {
-        engine
-            .compensate(&run, "`milepost compensate`", options)
-            .await
-    })
+    let typed = &args.stopped.run;
+    go_on(
+        typed,
+        &args.stopped,
+        cx,
+        |engine, run, options| async move {
+            engine
+                .compensate(&run, "`milepost compensate`", options)
+                .await
+        },
+    )
 }
 
 /// A run that its process was asked to pause, and that has not paused yet, just runs on.
-fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Failure> {
+fn withdraw_pause(typed: &str, stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Failure> {
     let engine = cx.engine()?;
     let store = engine.store();
-    let run = ids::resolve(store.as_ref(), &stopped.run)?;
+    let run = ids::resolve(store.as_ref(), typed)?;
     let asked = wait(store.row(&run))?.and_then(|row| row.request);
     if asked.is_none_or(|request| request.kind.ends()) {
         return Ok(None);
@@ -177,14 +194,14 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
     }))
 }
 
-fn go_on<W, F>(stopped: &Stopped, cx: &Context, work: W) -> Result<Reply, Failure>
+fn go_on<W, F>(typed: &str, stopped: &Stopped, cx: &Context, work: W) -> Result<Reply, Failure>
 where
     W: FnOnce(Engine, RunId, ResumeOptions) -> F,
     F: Future<Output = Result<RunReport, EngineError>>,
 {
     let world = stopped.world.read()?;
     let store = place::open_existing(&cx.store)?;
-    let run = ids::resolve(store.as_ref(), &stopped.run)?;
+    let run = ids::resolve(store.as_ref(), typed)?;
     let definition = recorded_definition(store.as_ref(), &run);
     let limits = definition.as_ref().map(Limits::of).unwrap_or_default();
     if let Some(definition) = &definition {

@@ -9,8 +9,8 @@ use milepost::store::Store;
 use super::context::Context;
 use super::drive::wait;
 use super::failure::{Code, Failure};
-use super::shell;
-use super::words::advice::command;
+use super::words::advice::{Advice, command};
+use super::{meant, shell};
 
 /// What the help of those verbs says of their id.
 pub(crate) const WHOLE: &str =
@@ -18,6 +18,9 @@ pub(crate) const WHOLE: &str =
 
 /// How many runs an ambiguous prefix names before it is cut short.
 const CANDIDATES: usize = 10;
+
+/// Ids that are compared with one that no run has.
+const LOOKED_AT: usize = 1_000;
 
 /// Finds the run.
 ///
@@ -40,10 +43,13 @@ pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> 
         return Ok(prefix);
     }
     match found.len() {
-        0 => Err(
-            Failure::new(Code::RunNotFound, format!("no run begins with `{typed}`"))
-                .help(command("ls").text(" lists the runs")),
-        ),
+        0 => {
+            let failure = Failure::new(Code::RunNotFound, format!("no run begins with `{typed}`"));
+            let all = wait(store.ids_with_prefix("", LOOKED_AT))?;
+            let question = meant::question(typed, all.iter().map(RunId::as_str));
+            let question = question.map_or_else(String::new, |question| question + " ");
+            Err(failure.help(Advice::from(question).command("ls").text(" lists the runs")))
+        }
         1 => Ok(found.remove(0)),
         count => {
             let names: Vec<_> = found

@@ -25,7 +25,7 @@ use super::failure::{Code, Failure};
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The inputs of a new run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct InputArgs {
     /// Value of an input; `name=@file` reads it from a file or pipe, `name=@@text` means the text `@text`; may be repeated. The
     /// file of an input of type `file` is kept with the run, as an artifact

@@ -26,7 +26,7 @@ const PAGE: usize = 1_000;
 Examples:
   milepost logs 7k3m
   milepost logs 7k3m --step collect
-  milepost logs 7k3m --step fix#2         # everything in the second iteration of loop `fix`")]
+  milepost logs 7k3m --step fix#2         # the second iteration of loop `fix`")]
 pub(crate) struct LogsArgs {
     /// Id of the run, or a unique prefix
     run: String,

@@ -9,25 +9,31 @@
 //! | [`place`] | where the store and the code cache are |
 //! | [`documents`] | what `--json` prints, and its JSON Schema |
 //! | [`ids`], [`moment`] | from what a person typed to the id of a run, and to a point in its history |
+//! | [`several`] | the same verb for each id on stdin |
 //! | [`recorded`] | from what a person typed to a recorded run, in the store or in a file |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
+//! | [`completing`] | what a shell asks while a person types |
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
+//! | [`stdin`] | the way in, bounded |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`otlp`] | spans for a collector, where a person named one |
 //! | [`style`], [`format`], [`table`], [`differences`] | colours, times, columns, where two values differ |
-//! | [`whole_file`] | files that nobody sees half of |
+//! | [`whole_file`], [`whole_folder`] | files and folders that nobody sees half of |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
-//!   `--json` exactly one document, whatever happens. The exception is [`watch`]: one per refresh, each on a line.
+//!   `--json` exactly one document, whatever happens. The exceptions are [`watch`]: one per refresh, each on a line; and what waits for changes
+//!   ([`dev`], `test --watch`): one each time.
 //! - Progress, notes and errors for people go to stderr, through [`narration`].
 //! - Nothing but [`text::Text`] and JSON gets out.
 
 mod args;
+mod completing;
 mod component;
 mod context;
 mod differences;
@@ -52,21 +58,27 @@ mod place;
 mod progress;
 mod recorded;
 mod row;
+mod several;
 mod shell;
 mod signals;
 mod start;
+mod stdin;
 mod stdout;
 mod style;
 mod table;
 mod text;
 mod watch;
+mod watched;
 mod whole_file;
+mod whole_folder;
 mod words;
 
 mod approve;
 mod artifacts;
+mod call;
 mod compiling;
 mod completions;
+mod dev;
 mod diff;
 mod doctor;
 mod dry_run;
@@ -82,9 +94,11 @@ mod import;
 mod kv;
 mod logs;
 mod ls;
+mod meant;
 mod memory_args;
 mod metrics;
 mod moment;
+mod new;
 mod plugin;
 mod replay;
 mod run;
@@ -126,6 +140,15 @@ fn main() -> ExitCode {
     world_args::guard_environment();
     panics::tell();
     let line: Vec<_> = std::env::args_os().collect();
+    match completing::answer(&line) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Completed.into(),
+        Err(error) => {
+            narration::say(&format!("error: {error}").into());
+            narration::settle();
+            return Exit::Usage.into();
+        }
+    }
     let json = args::wants_json(&line);
     let answered = catch_unwind(AssertUnwindSafe(|| answer(line)));
     let exit = answered.unwrap_or_else(|_| match json && !stdout::is_used() {
@@ -152,13 +175,14 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
     panics::provoke();
     match dispatch(cli.verb, &context) {
         Ok(reply) => reply.print(),
-        Err(failure) => context.fail(&failure),
+        Err(failure) => context.fail(&failure.in_store(&context.store)),
     }
 }
 
 fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, cx),
+        Verb::Dev(args) => dev::run(&args, cx),
         Verb::Submit(args) => submit::run(args, cx),
         Verb::Work(args) => work::run(&args, cx),
         Verb::Resume(args) => go_on::resume(&args, cx),
@@ -192,6 +216,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Export(args) => export::run(&args, cx),
         Verb::Import(args) => import::run(&args, cx),
+        Verb::New(args) => new::run(&args, cx),
+        Verb::Call(args) => call::run(&args, cx),
         Verb::Test(args) => test::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),

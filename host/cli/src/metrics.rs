@@ -27,7 +27,7 @@ use super::{kv, place};
 #[command(after_help = "\
 Examples:
   milepost metrics
-  milepost metrics > /var/lib/node_exporter/milepost.prom    # for the textfile collector")]
+  milepost metrics > /var/lib/node_exporter/milepost.prom")]
 pub(crate) struct MetricsArgs {}
 
 /// Running runs that are looked at at once.

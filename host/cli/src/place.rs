@@ -7,11 +7,72 @@ use milepost::core::shown::Shown;
 use milepost::store::Store;
 use milepost::store::sqlite::{Durability, SqliteStore};
 
-use super::failure::{Code, Failure};
+use super::failure::{Code, DENIED, Failure};
 use super::words::advice::Advice;
 
 /// Name of the database in the store's folder.
 const FILE: &str = "milepost.db";
+
+/// The name of a store's folder where nobody chose another.
+const FOLDER: &str = ".milepost";
+
+/// The folder of the store: the one that was named, else MILEPOST_STORE, else the nearest `.milepost` with a store in the working
+/// folder or one above it, else `.milepost` in the working folder, where the first run makes it.
+pub(crate) fn store(named: Option<PathBuf>) -> PathBuf {
+    named
+        .or_else(|| variable("MILEPOST_STORE"))
+        .unwrap_or_else(|| match std::env::current_dir() {
+            Ok(here) => above(&here, variable("HOME").as_deref()),
+            Err(_) => FOLDER.into(),
+        })
+}
+
+/// The nearest store at `here` or above it, as seen from `here`. The search ends at the home folder, and where another file system
+/// begins; a folder above that belongs to somebody else is passed over, so that nobody is led to the store of a stranger.
+fn above(here: &Path, home: Option<&Path>) -> PathBuf {
+    let mut folder = PathBuf::from(FOLDER);
+    for ancestor in here.ancestors() {
+        let store = ancestor.join(FOLDER);
+        let is_there = store.join(FILE).is_file();
+        if is_there && (ancestor == here || is_ours(&store)) {
+            return folder;
+        }
+        let parent = ancestor.parent();
+        if home == Some(ancestor) || parent.is_none_or(|parent| !on_one_disk(ancestor, parent)) {
+            break;
+        }
+        folder = Path::new("..").join(folder);
+    }
+    FOLDER.into()
+}
+
+#[cfg(unix)]
+fn is_ours(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let me = rustix::process::geteuid().as_raw();
+    folder
+        .metadata()
+        .is_ok_and(|folder| folder.is_dir() && folder.uid() == me)
+}
+
+#[cfg(not(unix))]
+fn is_ours(folder: &Path) -> bool {
+    folder.is_dir()
+}
+
+#[cfg(unix)]
+fn on_one_disk(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let disk = |folder: &Path| folder.metadata().map(|folder| folder.dev()).ok();
+    disk(one).is_some_and(|one| disk(other) == Some(one))
+}
+
+#[cfg(not(unix))]
+fn on_one_disk(_: &Path, _: &Path) -> bool {
+    true
+}
 
 /// Opens the store in `folder`; creates it when it is missing.
 ///
@@ -53,9 +114,15 @@ fn must_be_folder(folder: &Path) -> Result<(), Failure> {
 fn must_exist(folder: &Path) -> Result<(), Failure> {
     must_be_folder(folder)?;
     let there = folder.join(FILE).try_exists().map_err(|error| {
-        let message = format!("the store in {} cannot be reached: {error}", Shown(folder.display()));
-        let help = "a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE";
-        Failure::new(Code::StoreUnavailable, message).help(help)
+        let message = format!(
+            "the store in {} cannot be reached: {error}",
+            Shown(folder.display())
+        );
+        let code = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Code::StoreDenied,
+            _ => Code::StoreUnavailable,
+        };
+        Failure::new(code, message).help(DENIED)
     })?;
     if !there {
         let message = format!("there is no store in {}", Shown(folder.display()));
@@ -91,6 +158,34 @@ fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_store_above_is_found_up_to_the_home_folder() {
+        let root = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let root = root.path();
+        let store = |folder: &str| {
+            let folder = root.join(folder).join(FOLDER);
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(folder.join(FILE), ""))
+                .unwrap_or_else(|error| panic!("{error}"));
+        };
+        let home = root.join("home");
+        let deep = home.join("project/flows/deep");
+        std::fs::create_dir_all(&deep).unwrap_or_else(|error| panic!("{error}"));
+        let found = |here: &Path| above(here, Some(&home)).display().to_string();
+        assert_eq!(found(&deep), ".milepost");
+        // Above the home folder, and a folder of that name without a store.
+        store("");
+        std::fs::create_dir(home.join("project/flows/.milepost"))
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found(&deep), ".milepost");
+        store("home");
+        assert_eq!(found(&deep), "../../../.milepost");
+        store("home/project");
+        assert_eq!(found(&deep), "../../.milepost");
+        store("home/project/flows/deep");
+        assert_eq!(found(&deep), ".milepost");
+    }
 
     #[test]
     fn the_cache_follows_the_standard() {

@@ -1,15 +1,12 @@
 //! `milepost run`: starts a run and drives it to its end, or to where it pauses.
 
 use clap::Args;
-use milepost::engine::StartOptions;
 
 use super::context::{Context, Reply};
-use super::drive::drive;
 use super::ending;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
-use super::progress::Limits;
-use super::start::{Prepared, StartArgs};
+use super::start::StartArgs;
 use super::world_args::WorldArgs;
 
 /// Run a workflow
@@ -26,7 +23,7 @@ use super::world_args::WorldArgs;
 Examples:
   milepost run hello/workflow.toml --input name=World
   milepost run notes.toml --inputs release.json --input log=@build.log
-  milepost run notes.toml --id notes-2026-03     # repeating the command starts no second run
+  milepost run notes.toml --id notes-2026-03     # repeated: no second run
   milepost run notes.toml --json | jq .output")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -40,31 +37,6 @@ pub(crate) struct RunArgs {
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
     let world = args.world.read()?;
     let prepared = args.start.prepare(cx.plugins_within(&args.memory, 1), cx)?;
-    let existed = prepared.existed();
-    let Prepared {
-        workflow,
-        inputs,
-        id,
-        store,
-        plugins,
-        ..
-    } = prepared;
-    let limits = Limits::of(&workflow.definition);
-    world.warn_idle(cx, &workflow.definition);
-    let report = drive(
-        cx,
-        store,
-        plugins,
-        &world,
-        limits,
-        |engine, control| async move {
-            engine
-                .run(workflow, inputs, StartOptions { id, control })
-                .await
-        },
-    )?;
-    if let Some(existed) = existed {
-        cx.note(existed);
-    }
+    let report = prepared.drive(&world, cx)?;
     Ok(ending::reply(cx, &report))
 }

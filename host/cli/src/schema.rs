@@ -1,4 +1,4 @@
-//! `milepost schema`: the JSON Schema of definitions, that of files of tests, and that of documents.
+//! `milepost schema`: the JSON Schema of definitions, those of files of tests and of manifests, and that of documents.
 
 use clap::Args;
 use milepost::core::definition::json_schema;
@@ -13,8 +13,9 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost schema > workflow.schema.json    # then on line 1: #:schema ./workflow.schema.json
+  milepost schema > workflow.schema.json  # named by `#:schema` on line 1
   milepost schema --tests > tests.schema.json    # for *.test.toml
+  milepost schema --manifest > manifest.schema.json    # what `describe` returns
   milepost schema --documents | jq .verbs")]
 pub(crate) struct SchemaArgs {
     /// Print the schema of the documents that `--json` prints, and which verb prints which one
@@ -23,13 +24,17 @@ pub(crate) struct SchemaArgs {
     /// Print the schema of files of tests (`*.test.toml`)
     #[arg(long, conflicts_with = "documents")]
     tests: bool,
+    /// Print the schema of the manifest of a plugin: what its `describe` returns, and what a component carries
+    #[arg(long, conflicts_with_all = ["documents", "tests"])]
+    manifest: bool,
 }
 
 pub(super) fn run(args: &SchemaArgs, cx: &Context) -> Result<Reply, Failure> {
-    let schema = match (args.documents, args.tests) {
-        (true, _) => documents::schema(),
-        (_, true) => testing::json_schema(),
-        (false, false) => json_schema(),
+    let schema = match (args.documents, args.tests, args.manifest) {
+        (true, _, _) => documents::schema(),
+        (_, true, _) => testing::json_schema(),
+        (_, _, true) => documents::manifest_schema(),
+        (false, false, false) => json_schema(),
     };
     Ok(cx.reply(Exit::Completed, || &schema, || pretty(&schema)))
 }

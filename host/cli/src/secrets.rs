@@ -25,7 +25,7 @@ use super::world_args::{Found, Provided, SecretArgs, advice};
 Examples:
   milepost secrets workflow.toml
   milepost secrets workflow.toml --secrets production.toml
-  milepost secrets workflow.toml --json | jq -r '.secrets[] | select(.from == null) | .name'")]
+  milepost secrets notes.toml --json | jq '.secrets[] | select(.from == null)'")]
 pub(crate) struct SecretsArgs {
     /// The definition
     file: PathBuf,

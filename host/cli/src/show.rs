@@ -221,8 +221,14 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     let mut text = head + format!(" of {workflow}: ") + status;
     text = text + "\n" + lines.join("\n") + "\n\n" + steps(cx, report) + "\n";
     let failed = executed(report).filter_map(|step| Some((step, step.error.as_ref()?)));
+    let mut failed: Vec<_> = failed.collect();
+    // Causes before what follows from them.
+    failed.sort_by_key(|(step, _)| (step.ended_at.is_none(), step.ended_at));
     for (step, error) in failed {
         text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
+        if let Some(help) = words::missing::help(error) {
+            text = text + format!("\n  help: {help}");
+        }
     }
     for items in report.steps.iter().filter_map(|step| step.items.as_ref()) {
         for item in &items.failures {

@@ -60,7 +60,7 @@ pub(crate) async fn obey<W: Future>(
     store: Weak<SqliteStore>,
     work: W,
 ) -> io::Result<Result<W::Output, &'static str>> {
-    HUB.lock().orders = Some(orders);
+    HUB.begin(orders);
     let mut signals = Signals::listen(store)?;
     let mut work = Box::pin(work);
     let ended = tokio::select! {
@@ -225,6 +225,13 @@ impl Hub {
         let exit = (orders.give_up)(name);
         narration::settle();
         std::process::exit(i32::from(exit as u8));
+    }
+
+    /// Work begins; other work may have ended before.
+    fn begin(&self, orders: Orders) {
+        let mut state = self.lock();
+        state.orders = Some(orders);
+        state.ended = false;
     }
 
     /// The work has ended, and its store is closed.

@@ -10,6 +10,8 @@ use milepost::core::diagnostic::Diagnostics;
 use milepost::core::ids::RunId;
 use milepost::core::limits::EXCERPT_BYTES;
 use milepost::core::shown::{self, Shown};
+use milepost::engine::StartOptions;
+use milepost::report::RunReport;
 use milepost::store::prelude::*;
 use milepost::store::sqlite::SqliteStore;
 use milepost::wasm_plugins::WasmPlugins;
@@ -17,22 +19,24 @@ use milepost::workflow::Workflow;
 use serde_json::Value;
 
 use super::context::Context;
-use super::drive::wait;
+use super::drive::{drive, wait};
 use super::failure::Failure;
 use super::inputs::InputArgs;
+use super::progress::Limits;
 use super::text::Text;
+use super::world_args::World;
 use super::{format, place};
 
 /// What a new run is made of.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct StartArgs {
     /// The definition
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
     /// Id of the run; if it already exists with the same workflow and inputs, the answer is that run
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
-    id: Option<RunId>,
+    pub(crate) id: Option<RunId>,
 }
 
 /// Everything that can be wrong has been looked at: the run can be recorded.
@@ -97,6 +101,41 @@ impl StartArgs {
 }
 
 impl Prepared {
+    /// Records the run and drives it until it ends or pauses.
+    ///
+    /// # Errors
+    /// As [`drive`].
+    pub(crate) fn drive(self, world: &World, cx: &Context) -> Result<RunReport, Failure> {
+        let existed = self.existed();
+        let Self {
+            workflow,
+            inputs,
+            id,
+            store,
+            plugins,
+            ..
+        } = self;
+        let limits = Limits::of(&workflow.definition);
+        world.warn_idle(cx, &workflow.definition);
+        let report = drive(
+            cx,
+            store,
+            plugins,
+            world,
+            limits,
+            |engine, control| async move {
+                engine
+                    .run(workflow, inputs, StartOptions { id, control })
+                    .await
+            },
+        )?;
+        // Not before: another workflow or other inputs are refused.
+        if let Some(existed) = existed {
+            cx.note(existed);
+        }
+        Ok(report)
+    }
+
     /// What there is to say about a run that was there before.
     pub(crate) fn existed(&self) -> Option<String> {
         let id = self.id.as_ref().filter(|_| self.existed)?;

@@ -17,7 +17,7 @@ use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::world_args::{World, WorldArgs};
-use super::{format, ids, place, words};
+use super::{format, ids, place, several, words};
 
 /// Pause a running run
 ///
@@ -29,7 +29,7 @@ use super::{format, ids, place, words};
 #[command(after_help = "\
 Examples:
   milepost pause 7k3m
-  milepost pause 7k3m --now    # interrupt the steps in flight; they will run again")]
+  milepost pause 7k3m --now    # interrupt the steps in flight")]
 pub(crate) struct PauseArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
@@ -52,10 +52,10 @@ pub(crate) struct PauseArgs {
 Examples:
   milepost cancel 7k3m
   milepost cancel 7k3m --compensate           # undo first what its steps did
-  milepost cancel 7k3m --secrets production.toml  # for steps with `finally` that need some
+  milepost cancel 7k3m --secrets production.toml  # for steps with `finally`
   milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good")]
 pub(crate) struct CancelArgs {
-    #[arg(help = ids::WHOLE)]
+    #[arg(help = several::WHOLE)]
     run: String,
     /// Undo first what its completed steps did: call their compensations, the latest first
     #[arg(long, conflicts_with = "step")]
@@ -112,9 +112,13 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
+    several::each(&args.run, cx, |run| cancel_one(run, args, cx))
+}
+
+fn cancel_one(run: &str, args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
     let world = args.world.read()?;
     if let Some(item) = &args.step {
-        return cancel_item(&args.run, item, cx, &world);
+        return cancel_item(run, item, cx, &world);
     }
     if args.compensate {
         let words = Words {
@@ -122,10 +126,10 @@ pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> 
             ..ENDING
         };
         let by = "`milepost cancel --compensate`";
-        return end(&args.run, cx, &words, &world, StopKind::Compensate, by);
+        return end(run, cx, &words, &world, StopKind::Compensate, by);
     }
     end(
-        &args.run,
+        run,
         cx,
         &ENDING,
         &world,

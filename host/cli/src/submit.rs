@@ -22,7 +22,7 @@ use super::start::{Prepared, StartArgs};
 Examples:
   milepost submit hello/workflow.toml --input name=World
   run=$(milepost submit notes.toml --inputs release.json)
-  milepost submit notes.toml --id notes-2026-03     # repeating it records no second run")]
+  milepost submit notes.toml --id notes-2026-03   # repeated: no second run")]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     start: StartArgs,

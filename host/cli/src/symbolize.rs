@@ -30,7 +30,7 @@ use super::{component, ids};
 Examples:
   milepost symbolize 7k3m                        # all backtraces of a run
   milepost symbolize 7k3m fix#2/test             # the backtrace of one step
-  milepost symbolize ./plugin.wasm 0x1a2b 0x3c4d # offsets as they follow `at` in a backtrace")]
+  milepost symbolize ./plugin.wasm 0x1a2b 0x3c4d  # offsets in a backtrace")]
 pub(crate) struct SymbolizeArgs {
     /// Id of a run, or a unique prefix; or the file of a component (`./plugin.wasm`)
     #[arg(value_name = "RUN|COMPONENT")]

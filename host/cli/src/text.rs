@@ -29,6 +29,11 @@ struct Span {
 type Colour = Cow<'static, str>;
 
 impl Text {
+    /// Whether there is nothing to see.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans.iter().all(|span| span.text.is_empty())
+    }
+
     /// All of it in a colour.
     pub(super) fn painted(mut self, colour: &'static str) -> Self {
         for span in &mut self.spans {

@@ -15,6 +15,7 @@ use super::context::{Context, Reply};
 use super::documents::{self, Problem, Refused, Validated, located};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
+use super::meant;
 use super::text::Text;
 
 /// Check definitions without running them
@@ -42,7 +43,7 @@ struct Checked {
     file: PathBuf,
     /// Why the file could not be looked at.
     unreadable: Option<String>,
-    /// Warnings included.
+    /// Warnings included, and components that cannot be used.
     diagnostics: Option<Diagnostics>,
     components: Vec<PluginError>,
 }
@@ -158,6 +159,13 @@ impl Looks {
     }
 }
 
+/// The files beside the one that the plugin names and that was probably meant.
+fn source_meant(definition: &Path, text: &str, plugin: &str) -> Option<String> {
+    let specs = Definition::plugins_of(text);
+    let folder = definition.parent().unwrap_or(Path::new(""));
+    meant::file(&folder.join(&specs.get(plugin)?.source))
+}
+
 impl Checked {
     /// Checks one file; `source` loads its components.
     fn of(file: &Path, source: Option<&dyn PluginSource>) -> Self {
@@ -187,6 +195,17 @@ impl Checked {
         if let Some(manifests) = &manifests {
             let grants = Definition::compare_grants(&text, &imports, manifests);
             let all = [diagnostics.items, grants].concat();
+            let reasons = checked.components.iter().map(|error| {
+                let (name, help) = match error {
+                    PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
+                        (name, source_meant(file, &text, name))
+                    }
+                    PluginError::Incompatible { name, .. } => (name, None),
+                };
+                (name.clone(), (error.to_string(), help))
+            });
+            let unusable = Definition::unusable(&text, &reasons.collect());
+            let all = [all, unusable].concat();
             diagnostics = Diagnostics::new(&shown, diagnostics.text, all);
         }
         checked.diagnostics = Some(diagnostics);
@@ -232,8 +251,6 @@ impl Checked {
         let found = self.diagnostics.as_ref();
         let found = found.filter(|found| !found.items.is_empty());
         lines.extend(found.map(|found| Text::diagnostics(found, cx.out.is_on())));
-        let components = self.components.iter();
-        lines.extend(components.map(|component| error() + format!("{file}: {component}")));
         if self.is_ok() {
             lines.push(cx.out.green("ok") + format!(" {file}"));
         }

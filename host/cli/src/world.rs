@@ -86,22 +86,25 @@ pub(super) fn tape(step: &StepReport) -> String {
     }
 }
 
+/// A call and its answer, in a few words.
+pub(super) fn said(call: &documents::HostCall) -> String {
+    let what = match (call.status, &call.error, &call.ended) {
+        (Some(status), ..) => status.to_string(),
+        (None, Some(code), _) => format!("error `{}`", Shown(code)),
+        (None, None, Some(ended)) => ended.clone(),
+        (None, None, None) => "ok".to_owned(),
+    };
+    format!(
+        "{} {}: {what}, {} ms",
+        call.call, call.about, call.took_millis
+    )
+}
+
 /// The last calls of the attempt at `path`.
 pub(super) fn calls(path: &str, calls: &[HostCall]) -> Text {
-    let lines = calls.iter().map(|call| {
-        let shown = document(call);
-        let what = match (shown.status, shown.error, shown.ended) {
-            (Some(status), ..) => status.to_string(),
-            (None, Some(code), _) => format!("error `{}`", Shown(code)),
-            (None, None, Some(ended)) => ended,
-            (None, None, None) => "ok".to_owned(),
-        };
-        Text::from(format!(
-            "  {} {}: {what}, {} ms",
-            shown.call, call.about, call.took_millis
-        ))
-        .one_line()
-    });
+    let lines = calls
+        .iter()
+        .map(|call| Text::from(format!("  {}", said(&document(call)))).one_line());
     lines.fold(
         Text::from(format!("{}: last calls of the host:", Shown(path))),
         |text, line| text + "\n" + line,

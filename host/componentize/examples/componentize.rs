@@ -1,7 +1,7 @@
 //! Makes a component of a core module for a world of its own: `componentize CORE WIT WORLD OUT`. `milepost plugin pack` does more,
 //! and only for plugins.
 
-#![expect(clippy::disallowed_macros, reason = "a program")]
+#![expect(clippy::disallowed_macros, reason = "a program of its own")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -255,6 +255,7 @@ impl Callable for NativePlugin {
                 progress: said.progress().take(),
                 divergence: None,
                 fuel: None,
+                memory: None,
             }
         })
     }

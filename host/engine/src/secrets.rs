@@ -66,6 +66,7 @@ impl Missing {
             progress: None,
             divergence: None,
             fuel: None,
+            memory: None,
         }
     }
 }

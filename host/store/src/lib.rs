@@ -624,7 +624,36 @@ pub struct Corrupt {
 pub struct Unavailable {
     /// Why.
     pub reason: String,
+    /// Which kind of reason that is.
+    pub cause: Cause,
     source: Option<Source>,
+}
+
+/// Why a store does not do something, as far as people can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody else has held its lock for too long.
+    Locked,
+    /// Its disk is full.
+    Full,
+    /// This user may not do it.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    /// Of an error of the operating system.
+    #[must_use]
+    pub fn of(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+
+        match error.kind() {
+            ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Other,
+        }
+    }
 }
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -640,8 +669,14 @@ impl StoreError {
 
     /// A [`StoreError::Unavailable`].
     pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::met(Cause::Other, reason)
+    }
+
+    /// A [`StoreError::Unavailable`] because of this.
+    pub fn met(cause: Cause, reason: impl Into<String>) -> Self {
         Self::Unavailable(Unavailable {
             reason: reason.into(),
+            cause,
             source: None,
         })
     }

@@ -178,6 +178,8 @@ pub struct CallResult {
     pub divergence: Option<TapeDivergence>,
     /// What the guest consumed, where its engine [meters](crate::WasmEngine::metered) that.
     pub fuel: Option<u64>,
+    /// Bytes of linear memory that the guest had at its end, all its memories taken together: it never gives any back.
+    pub memory: Option<u64>,
 }
 
 /// What was not saved of a tape while its attempt ran.

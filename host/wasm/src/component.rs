@@ -106,6 +106,12 @@ pub enum Rejection {
     /// The compiler did not come to an end with it.
     #[error("it could not be compiled: {0}")]
     NotCompiled(String),
+    /// It claims to need nothing of WASI, and imports some of it.
+    #[error("it claims to be pure, and imports {}", list(imports))]
+    NotPure {
+        /// What it imports of WASI.
+        imports: Vec<String>,
+    },
     /// The manifest inside is wrong.
     #[error(transparent)]
     Manifest(#[from] InvalidManifest),
@@ -120,9 +126,7 @@ impl Rejection {
                 Some("give the path of a compiled component, which begins with `\\0asm`")
             }
             Self::CoreModule => Some(
-                "build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: \
-                 `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then \
-                 `wasm-tools component new embedded.wasm -o plugin.wasm`",
+                "`plugin pack` makes a component of it, also of one for WASI preview 1, and `plugin build` of its sources",
             ),
             Self::Invalid(_) => Some("the file may be incomplete: build or copy it again"),
             Self::TooLarge { .. } => Some("strip debug information (`wasm-tools strip`)"),
@@ -144,6 +148,9 @@ impl Rejection {
             }
             Self::NotCompiled(_) => Some(
                 "build it with optimisations, and look for very large functions; a smaller component compiles faster",
+            ),
+            Self::NotPure { .. } => Some(
+                "build it without WASI (a core module: `plugin build --wasi none`), or take `pure` out of its manifest",
             ),
             Self::Manifest(_) => {
                 Some("repair what `describe` returns and pack the component again")
@@ -303,13 +310,21 @@ impl Inspection {
     /// Whether this version can run it, as far as names and types tell.
     ///
     /// # Errors
-    /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types.
+    /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types, a claim to
+    /// be pure that does not hold.
     pub fn check(&self) -> Result<(), Rejection> {
         if self.functions.alone && self.functions.callable.is_empty() {
             return Err(Rejection::WrongWorld {
                 exports: self.exports.clone(),
                 not_callable: Some(self.functions.not_callable.clone()),
             });
+        }
+        if self.manifest.as_ref().is_some_and(|manifest| manifest.pure) {
+            let wasi = self.imports.iter().filter(|import| is_wasi(import));
+            let imports: Vec<String> = wasi.cloned().collect();
+            if !imports.is_empty() {
+                return Err(Rejection::NotPure { imports });
+            }
         }
         let mut interfaces = Vec::new();
         let mut unknown = Vec::new();

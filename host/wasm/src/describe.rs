@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost_core::definition::Manifest;
 use milepost_core::ids::{InvalidId, Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::StepError;
@@ -14,7 +15,7 @@ use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::call::execute;
 use super::capability::{script, wasi};
-use super::component::{Inspection, Rejection, words};
+use super::component::{Inspection, Rejection, embed_manifest, words};
 use super::contract::PACKAGE;
 use super::contract::v0_1::PluginPre;
 use super::engine::WasmEngine;
@@ -38,6 +39,28 @@ pub enum DescribeError {
 }
 
 impl WasmEngine {
+    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one. The
+    /// component with its manifest is not compiled again when it is loaded: its code is that of the one without.
+    ///
+    /// # Errors
+    /// [`DescribeError`], also when the answer is no manifest, or what it claims does not hold.
+    pub async fn complete(&self, bytes: &[u8], pure: bool) -> Result<Vec<u8>, DescribeError> {
+        let mut manifest = self.describe(bytes).await?;
+        if pure {
+            let mut claims = Manifest::parse(&manifest).map_err(Rejection::from)?;
+            claims.pure = true;
+            manifest =
+                serde_json::to_string(&claims).expect("a manifest that was read can be written");
+        }
+        let complete = embed_manifest(bytes, &manifest)?;
+        // What else is wrong with it, the caller knows.
+        if let Err(problem @ Rejection::NotPure { .. }) = Inspection::of(&complete)?.check() {
+            return Err(problem.into());
+        }
+        self.shared.share_code(bytes, &complete);
+        Ok(complete)
+    }
+
     /// Calls the component's `describe` and returns its text, unchecked. Every capability is off; WASI is linked, because
     /// language runtimes need it to start, but its clock stands at zero and its random bytes are always the same.
     ///

@@ -15,7 +15,7 @@ use wasmtime::{
 use super::cache::CodeCache;
 use super::capability;
 use super::capability::http::HttpClient;
-use super::compile::{ChildProgram, Compiler};
+use super::compile::{self, ChildProgram, Compiler};
 use super::component::{Inspection, Rejection, words};
 use super::memory_budget::{Room, Turns};
 use super::state::HostState;
@@ -260,6 +260,15 @@ impl Sandbox {
             cache.write(&self.engine, digest, &code);
         }
         Ok((component, false))
+    }
+
+    /// Finds the code of one component for the other one, too, where the compiler would see the same of both.
+    pub(super) fn share_code(&self, one: &[u8], other: &[u8]) {
+        if let Some(cache) = &self.cache
+            && compile::is_same_code(one, other)
+        {
+            cache.also(&self.engine, Digest::of(one), Digest::of(other));
+        }
     }
 
     /// # Errors

@@ -27,6 +27,11 @@ impl Allocations {
         }
     }
 
+    /// What the guest has of memory, all its memories taken together.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
     /// Whether the guest asked for more memory than it may have, all its memories taken together.
     pub(super) fn memory_refused(&self) -> bool {
         self.memory_refused

@@ -129,6 +129,7 @@ impl HostState {
         let (mut tape, unsaved, divergence) = self.recorder.finish();
         let (logs, log_dropped, progress) = self.states.finish();
         tape.log_dropped = log_dropped;
+        let memory = u64::try_from(self.allocations.memory_bytes()).unwrap_or(u64::MAX);
         CallResult {
             outcome,
             tape,
@@ -137,6 +138,7 @@ impl HostState {
             progress,
             divergence,
             fuel: self.fuel,
+            memory: Some(memory),
         }
     }
 }

@@ -266,6 +266,37 @@ fn compiled_code_is_found_again_repaired_when_damaged_and_private() {
     }
 }
 
+#[test]
+fn a_component_is_not_compiled_again_with_its_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let start = || {
+        let cache = CodeCache::open(dir.path());
+        WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap()
+    };
+    let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
+    let bytes = returns(manifest);
+    let engine = start();
+    let complete = runtime.block_on(engine.complete(&bytes, false)).unwrap();
+    assert_ne!(complete, bytes);
+    assert_eq!(engine.compilations(), 1);
+    for of in [&bytes, &complete] {
+        let plugin = start().load_bytes(of).unwrap();
+        assert!(plugin.from_cache());
+        assert_eq!(output(&execute(&plugin, call()))["name"], "p");
+    }
+    // A manifest that stood before the code has moved it: that is compiled.
+    let manifest = &complete[bytes.len()..];
+    let moved = [&bytes[..8], manifest, &bytes[8..]].concat();
+    let engine = start();
+    let again = runtime.block_on(engine.complete(&moved, false)).unwrap();
+    assert_eq!(again, complete);
+    assert_eq!(engine.compilations(), 1);
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// As if the file had been written or used that long ago.
@@ -472,6 +503,34 @@ fn describing_has_no_capabilities() {
         matches!(result, Err(DescribeError::Stopped(_))),
         "{result:?}"
     );
+}
+
+#[test]
+fn a_claim_to_be_pure_is_checked() {
+    let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
+    let complete = |bytes: &[u8], pure| block_on(engine().complete(bytes, pure)).map_err(Box::new);
+    let pure = complete(&returns(manifest), true).unwrap();
+    assert!(engine().load_bytes(&pure).unwrap().manifest().unwrap().pure);
+    let wasi = Guest {
+        imports: r#"(import "wasi:random/random@0.2.6" "get-random-u64" (func $u64 (result i64)))"#,
+        run: "(drop (call $u64)) (unreachable)",
+        data: manifest,
+        ..Guest::default()
+    };
+    let bytes = wasi.build();
+    let told = complete(&bytes, true).unwrap_err().to_string();
+    let says = "it claims to be pure, and imports `wasi:random/random@0.2.6`";
+    assert!(told.ends_with(says), "{told}");
+    // Whoever embedded it: it is refused when it is loaded.
+    assert!(
+        engine()
+            .load_bytes(&complete(&bytes, false).unwrap())
+            .is_ok()
+    );
+    let claims = manifest.replacen('{', r#"{"pure":true,"#, 1);
+    let claims = embed_manifest(&bytes, &claims).unwrap();
+    let refused = engine().load_bytes(&claims).err().unwrap();
+    assert!(matches!(refused, Rejection::NotPure { .. }), "{refused}");
 }
 
 #[test]

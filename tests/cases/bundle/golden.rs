@@ -258,6 +258,12 @@ fn make() {
     );
     cli.run("approve release-train").expect(0);
     cli.run("resume release-train").expect(0);
+    run(2, "sign-off", "");
+    cli.run("approve sign-off --by grace").expect(0);
+    cli.run("resume sign-off").expect(2);
+    cli.run(r#"signal sign-off delivered --data {"state":"left"}"#)
+        .expect(0);
+    cli.run("resume sign-off").expect(0);
     let orders = data("table-report", "orders.csv");
     run(
         2,

@@ -237,7 +237,11 @@ fn a_linked_definition_finds_its_component_beside_the_link_or_beside_the_file() 
         # what stands beside the link comes first
 
         $ milepost validate link/w.toml
-        error: link/w.toml: plugin `p` does not fit: cannot use the component [folder]/link/p.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
+        error[MP0607]: plugin `p` does not fit: cannot use the component [folder]/link/p.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
+         --> link/w.toml:4:10
+          |
+        4 | source = "p.wasm"
+          |          ^^^^^^^^
         1 file checked, 1 with errors
         [exit 65]
 

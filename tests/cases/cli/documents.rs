@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use milepost_tests::cli::{Cli, component};
-use milepost_tests::documents::{asked, verbs};
+use milepost_tests::documents::{asked, check, verbs};
 use serde_json::Value;
 
 use super::{GATE, HELLO, SIGNAL};
@@ -91,6 +91,9 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run(&format!("inspect {text} --json"), 0);
     run(&format!("pack {text} -o packed.wasm --json"), 0);
     run("plugin new words --lang wat --json", 0);
+    run("new flow --json", 0);
+    run(&format!("call {text} greet --json"), 65);
+    run(&format!("call {text} echo --json"), 0);
     run("plugin build words --json", 0);
     run("plugin build words --json", 0);
     run("plugin test words --json", 0);
@@ -104,6 +107,12 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("explain MP0101 --json", 0);
     run("completions bash --json", 0);
     run("schema --json", 0);
+    let line = "dev hello.toml --input name=a --json";
+    let mut dev = cli.start(line);
+    dev.until("waiting for changes");
+    dev.signal("TERM");
+    check(line, &dev.wait().expect(0).stdout);
+    seen.extend(asked(line));
     assert_eq!(seen, verbs().into_iter().collect::<BTreeSet<_>>());
 }
 

@@ -366,7 +366,7 @@ fn a_run_can_be_drawn_at_every_time() {
         # what cannot be drawn
 
         $ milepost graph --run nobody
-        ! error: no run begins with `nobody`
+        ! error: no run begins with `nobody` (store: .milepost)
         !   help: `milepost ls` lists the runs
         [exit 65]
 

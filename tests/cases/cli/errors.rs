@@ -167,6 +167,7 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
     session.reads(expect![[r#"
         $ milepost run gone.toml
         ! error: the definition gone.toml cannot be read: No such file or directory (os error 2)
+        !   help: did you mean `in.toml`?
         [exit 65]
 
         $ milepost run gone.toml --json
@@ -365,7 +366,7 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
         [exit 65]
 
         $ milepost show nobody
-        ! error: no run begins with `nobody`
+        ! error: no run begins with `nobody` (store: .milepost)
         !   help: `milepost ls` lists the runs
         [exit 65]
 
@@ -375,7 +376,7 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
 
         $ milepost resume done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` shows how it ended
+        !   help: `milepost show done` shows how it ended, `milepost rerun done` runs the same again as a new run
         [exit 65]
 
         $ milepost resume done --json
@@ -384,7 +385,7 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
 
         $ milepost retry done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` shows how it ended
+        !   help: `milepost show done` shows how it ended, `milepost rerun done` runs the same again as a new run
         [exit 65]
 
         $ milepost retry done --json

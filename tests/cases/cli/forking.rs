@@ -106,7 +106,7 @@ fn a_fork_keeps_what_came_before_a_step_and_says_so() {
 
         $ milepost fork first --from jion
         ! error: run `first` cannot be forked: the definition has no step `jion`
-        !   help: `milepost show first` shows its steps
+        !   help: did you mean `join`?
         [exit 65]
 
         $ milepost fork first --from files[3]/check
@@ -283,8 +283,8 @@ fn a_rerun_is_a_new_run_of_the_same_workflow() {
         NOTES, LOUD
 
         $ milepost rerun fisrt
-        ! error: no run begins with `fisrt`
-        !   help: `milepost ls` lists the runs
+        ! error: no run begins with `fisrt` (store: .milepost)
+        !   help: did you mean `first`? `milepost ls` lists the runs
         [exit 65]
     "#]]);
     for (run, status) in [("second", "completed"), ("third", "completed")] {

@@ -353,7 +353,7 @@ fn two_runs_are_compared() {
         [exit 1]
 
         $ milepost diff a nope
-        ! error: no run begins with `nope`
+        ! error: no run begins with `nope` (store: .milepost)
         !   help: `milepost ls` lists the runs
         [exit 65]
     "#]]);

@@ -47,7 +47,7 @@ fn b296_only_runs_that_are_over_and_old_are_removed() {
         2 runs removed
 
         $ milepost show done
-        ! error: no run begins with `done`
+        ! error: no run begins with `done` (store: .milepost)
         !   help: `milepost ls` lists the runs
         [exit 65]
 

@@ -256,7 +256,7 @@ fn inputs_may_come_from_a_pipe() {
         [exit 65]
 
         $ milepost show none
-        ! error: no run begins with `none`
+        ! error: no run begins with `none` (store: .milepost)
         !   help: `milepost ls` lists the runs
         [exit 65]
     "#]]);

@@ -135,7 +135,7 @@ fn the_journal_and_the_logs_can_be_read() {
 }
 
 #[test]
-fn a_prefix_is_enough_when_only_one_run_has_it() {
+fn b387_a_prefix_is_enough_when_only_one_run_has_it() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     for id in ["alpha", "alps", "al"] {
@@ -169,7 +169,7 @@ fn a_prefix_is_enough_when_only_one_run_has_it() {
 }
 
 #[test]
-fn every_problem_of_every_file_is_told() {
+fn b379_every_problem_of_every_file_is_told() {
     let cli = Cli::new();
     cli.workflow("flows/good.toml", HELLO);
     cli.write(
@@ -212,7 +212,11 @@ fn every_problem_of_every_file_is_told() {
           = help: declare it:
                   [plugins.p]
                   source = "plugins/p.wasm"
-        error: flows/deep/gone.toml: plugin `p` is not available: cannot read the component [folder]/flows/deep/no.wasm: No such file or directory (os error 2)
+        error[MP0607]: plugin `p` is not available: cannot read the component [folder]/flows/deep/no.wasm: No such file or directory (os error 2)
+         --> flows/deep/gone.toml:4:10
+          |
+        4 | source = "no.wasm"
+          |          ^^^^^^^^^
         ok flows/good.toml
         3 files checked, 2 with errors
         [exit 65]
@@ -379,4 +383,33 @@ fn the_rest_explains_itself() {
             .starts_with("milepost ")
     );
     assert!(cli.run("run --help").expect(0).stdout.contains("Examples:"));
+}
+
+#[test]
+fn a_component_that_is_not_there_has_a_place_a_code_and_what_was_meant() {
+    let cli = Cli::new();
+    cli.write(
+        "w.toml",
+        "schema = 1\nname = \"w\"\n[plugins.text]\nsource = \"txet.wasm\"\n[[step]]\nid = \"a\"\nuse = \"text/upper\"\n",
+    );
+    std::fs::copy(
+        milepost_tests::cli::component("text"),
+        cli.folder().join("text.wasm"),
+    )
+    .unwrap();
+    let told = cli.run("validate w.toml").expect(65).stdout;
+    assert!(
+        told.contains("error[MP0607]: plugin `text` is not available"),
+        "{told}"
+    );
+    assert!(told.contains("w.toml:4:10"), "{told}");
+    assert!(told.contains("did you mean `text.wasm`?"), "{told}");
+    let told = cli.run("validate w.toml --json").expect(65).json();
+    let problem = &told["files"][0]["diagnostics"][0];
+    assert_eq!(problem["code"], "MP0607");
+    assert_eq!([&problem["line"], &problem["column"]], [4, 10]);
+    assert_eq!(
+        told["files"][0]["components"][0]["code"],
+        "plugin_unavailable"
+    );
 }

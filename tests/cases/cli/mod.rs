@@ -2,11 +2,14 @@
 //! `tests/harness/session.rs`.
 
 mod advice;
+mod beginning;
 mod bounded;
 mod calling;
 mod carrying;
 mod children;
+mod completing;
 mod contradicted;
+mod developing;
 mod documents;
 mod drawing;
 mod ending;
@@ -26,6 +29,8 @@ mod language;
 mod ledger;
 mod listing;
 mod looking;
+mod many;
+mod once;
 mod output;
 mod places;
 mod plugins;

@@ -43,6 +43,73 @@ fn an_empty_variable_counts_as_unset() {
     );
 }
 
+#[test]
+fn the_store_of_a_folder_above_is_found_and_named() {
+    let cli = stopped();
+    let deep = cli.folder().join("flows/deep");
+    fs::create_dir_all(&deep).unwrap();
+    let within = |line: &str| {
+        let mut command = cli.command(line);
+        // The search ends at the home folder.
+        let output = command.current_dir(&deep).output().unwrap();
+        milepost_tests::cli::Output::of(output)
+    };
+    let here = cli.run("ls --json").expect(0).stdout;
+    assert_eq!(within("ls --json").expect(0).stdout, here);
+    within("run ../../hello.toml --input name=x --id below").expect(0);
+    cli.run("show below").expect(0);
+    assert!(!deep.join(".milepost").exists());
+    let told = within("show nothing").expect(65).stderr;
+    assert!(told.contains("(store: ../../.milepost)"), "{told}");
+    // A named one wins, and so does the nearest.
+    within("run ../../hello.toml --input name=x --id own --store .milepost").expect(0);
+    assert_eq!(within("ls -o ids").expect(0).stdout, "own\n");
+    let set = cli
+        .command("ls")
+        .env("MILEPOST_STORE", "none")
+        .output()
+        .unwrap();
+    let told = milepost_tests::cli::Output::of(set).expect(69).stderr;
+    assert!(told.contains("there is no store in none"), "{told}");
+}
+
+#[test]
+fn what_is_in_the_way_of_a_store_has_a_code_and_names_the_path() {
+    let cli = stopped();
+    let code = |line: &str| {
+        let told = cli.run(&format!("{line} --json")).expect(69).json();
+        let error = &told["error"];
+        let message = error["message"].as_str().unwrap().to_owned();
+        assert!(
+            message.contains(".milepost")
+                || message.contains("/milepost.db")
+                || message.contains("none"),
+            "{message}"
+        );
+        assert!(error["help"].is_string(), "{told}");
+        error["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(code("ls --store none"), "no_store");
+
+    // Somebody writes for longer than anybody waits.
+    let db = Connection::open(cli.database()).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(code("submit hello.toml -i name=x"), "store_locked");
+    drop(db);
+
+    let newer = cli.folder().join("newer");
+    fs::create_dir(&newer).unwrap();
+    fs::copy(cli.database(), newer.join("milepost.db")).unwrap();
+    let db = Connection::open(newer.join("milepost.db")).unwrap();
+    db.execute_batch("PRAGMA user_version = 9999").unwrap();
+    drop(db);
+    assert_eq!(code("ls --store newer"), "store_too_new");
+
+    fs::create_dir(cli.folder().join("damaged")).unwrap();
+    cli.write("damaged/milepost.db", vec![7; 8192]);
+    assert_eq!(code("ls --store damaged"), "store_damaged");
+}
+
 /// A folder that takes no log beside the database, as one on a medium that cannot be written to.
 #[cfg(unix)]
 #[test]

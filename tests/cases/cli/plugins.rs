@@ -4,6 +4,8 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use expect_test::expect;
+use milepost::core::definition::Manifest;
+use milepost::wasm::Inspection;
 use milepost_tests::cli::{Cli, component};
 use serde_json::json;
 
@@ -126,6 +128,20 @@ fn a_build_tells_what_has_changed() {
         fs::read(cli.folder().join("words/words.wasm")).unwrap(),
         before
     );
+}
+
+#[test]
+fn a_plugin_claims_to_be_pure() {
+    let cli = Cli::new();
+    cli.run("plugin new words --lang wat").expect(0);
+    let built = cli.run("plugin build words --pure --json").expect(0).json();
+    assert_eq!(built["component"]["manifest"]["pure"], true);
+    let told = cli.run("plugin inspect words/words.wasm").expect(0).stdout;
+    assert!(
+        told.contains("\n  pure:         claims to import nothing of WASI\n"),
+        "{told}"
+    );
+    cli.run("validate words/workflow.toml").expect(0);
 }
 
 #[test]
@@ -302,7 +318,11 @@ fn what_any_compiler_made_is_packed() {
         [exit 65]
 
         $ milepost validate w.toml
-        error: w.toml: plugin `p` does not fit: cannot use the component [folder]/core.wasm: it is a core module, not a component; build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then `wasm-tools component new embedded.wasm -o plugin.wasm`
+        error[MP0607]: plugin `p` does not fit: cannot use the component [folder]/core.wasm: it is a core module, not a component; `plugin pack` makes a component of it, also of one for WASI preview 1, and `plugin build` of its sources
+         --> w.toml:4:10
+          |
+        4 | source = "core.wasm"
+          |          ^^^^^^^^^^^
         1 file checked, 1 with errors
         [exit 65]
     "#]]);
@@ -315,4 +335,39 @@ fn what_any_compiler_made_is_packed() {
         fs::read(&text).unwrap(),
         fs::read(cli.folder().join("text.wasm")).unwrap()
     );
+}
+
+#[test]
+fn the_schema_of_manifests_is_published_and_every_manifest_fits_it() {
+    let printed = Cli::new().run("schema --manifest").expect(0);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let published = fs::read_to_string(root.join("host/cli/manifest.schema.json"));
+    assert!(
+        printed.stdout == published.unwrap_or_default(),
+        "the schema of manifests has changed: if it should, write `milepost schema --manifest` to host/cli/manifest.schema.json, \
+         and say so in CHANGELOG.md"
+    );
+    let schema = jsonschema::validator_for(&printed.json()).unwrap();
+    let mut fit = 0;
+    for entry in fs::read_dir(root.join("plugins/prebuilt")).unwrap() {
+        let file = entry.unwrap().path();
+        let bytes = fs::read(&file).unwrap();
+        let Ok(Some(manifest)) = Inspection::of(&bytes).map(|found| found.manifest) else {
+            continue;
+        };
+        let manifest = serde_json::to_value(manifest).unwrap();
+        assert!(schema.is_valid(&manifest), "{}", file.display());
+        fit += 1;
+    }
+    assert!(fit > 5, "{fit}");
+    // What the reader refuses does not fit either.
+    for wrong in [
+        json!({ "name": "p", "steps": {} }),
+        json!({ "name": "p" }),
+        json!({ "name": "p", "steps": { "s": {} }, "hots": [] }),
+        json!({ "name": "p", "steps": { "s": { "inputs": true } } }),
+    ] {
+        assert!(!schema.is_valid(&wrong), "{wrong}");
+        assert!(Manifest::parse(&wrong.to_string()).is_err(), "{wrong}");
+    }
 }

@@ -40,7 +40,7 @@ fn what_is_no_text_is_printed_as_json() {
 }
 
 #[test]
-fn b189_json_is_one_document_on_stdout() {
+fn b189_b388_json_is_one_document_on_stdout() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     let mut session = cli.session();
@@ -440,7 +440,7 @@ fn b286_cancelling_is_idempotent() {
 
         $ milepost resume nap
         ! error: run `nap` is cancelled: a cancelled run cannot be continued; start a new run
-        !   help: `milepost show nap` shows how it ended
+        !   help: `milepost show nap` shows how it ended, `milepost rerun nap` runs the same again as a new run
         [exit 65]
     "#]]);
 }

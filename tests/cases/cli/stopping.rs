@@ -390,7 +390,7 @@ fn a_retry_of_a_run_that_has_not_stopped_is_told_where_to_look() {
 
         $ milepost retry done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` shows how it ended
+        !   help: `milepost show done` shows how it ended, `milepost rerun done` runs the same again as a new run
         [exit 65]
     "#]]);
 }

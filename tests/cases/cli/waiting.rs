@@ -215,20 +215,20 @@ fn b302_the_second_decision_leaves_no_event_and_another_one_is_refused() {
         $ milepost approve r --comment why
         ! error: `gate` of run `r` was approved by ada at [time]; the first decision counts, and the run is paused
         !   help: `milepost show r` shows its status
-        [exit 1]
+        [exit 65]
 
         $ milepost approve r --comment why --json
         /error/code: "already_decided"
-        [exit 1]
+        [exit 65]
 
         $ milepost reject r
         ! error: `gate` of run `r` was approved by ada at [time]; the first decision counts, and the run is paused
         !   help: `milepost show r` shows its status
-        [exit 1]
+        [exit 65]
 
         $ milepost reject r --json
         /error/code: "already_decided"
-        [exit 1]
+        [exit 65]
 
         $ milepost resume r
         ! run r: resumed, 1 completed step kept
@@ -253,7 +253,7 @@ fn b303_of_two_decisions_at_once_exactly_one_wins() {
     for (verb, mut child) in deciding {
         match child.wait().unwrap().code() {
             Some(0) => winners.push(verb),
-            other => assert_eq!(other, Some(1), "{verb}"),
+            other => assert_eq!(other, Some(65), "{verb}"),
         }
     }
     // Who says the same a second time is told that it stands.
@@ -377,7 +377,7 @@ fn b306_a_rejection_without_rework_cancels_the_run() {
 
         $ milepost approve r --json
         /error/code: "already_decided"
-        [exit 1]
+        [exit 65]
     "#]]);
 }
 
@@ -585,7 +585,7 @@ fn b315_what_comes_after_the_timeout_is_told_so_and_not_taken() {
         $ milepost approve g --json
         /error/code: "timed_out"
         /error/message: "too late: `g` of run `g` waited until [time]; nobody decided in time, and the run is cancelled"
-        [exit 1]
+        [exit 65]
 
         $ milepost show g
         run g of g: cancelled
@@ -601,21 +601,21 @@ fn b315_what_comes_after_the_timeout_is_told_so_and_not_taken() {
 
         $ milepost resume g
         ! error: run `g` is cancelled: a cancelled run cannot be continued; start a new run
-        !   help: `milepost show g` shows how it ended
+        !   help: `milepost show g` shows how it ended, `milepost rerun g` runs the same again as a new run
         [exit 65]
 
         $ milepost approve g
         ! error: nobody decided at `g` of run `g` in time: since [time] it counts as rejected, and the run is cancelled
         !   help: `milepost show g` shows its status
-        [exit 1]
+        [exit 65]
 
         $ milepost approve g --json
         /error/code: "already_decided"
-        [exit 1]
+        [exit 65]
 
         $ milepost signal s go --data 1 --json
         /error/code: "timed_out"
-        [exit 1]
+        [exit 65]
 
         $ milepost resume s
         ! run s: resumed, 1 completed step kept

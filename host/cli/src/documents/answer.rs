@@ -7,6 +7,7 @@ use milepost::engine::EarlierDecision;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::failure::Problem;
 use super::run::Run;
 
 /// What `pause`, `cancel` and `kill` found or did; somebody else may have moved the run since.
@@ -81,6 +82,49 @@ pub(crate) enum Resumed {
     Run(Box<Run>),
     /// The request to pause is withdrawn.
     Withdrawn(Stopped),
+    /// Of ids on stdin.
+    Several(Several),
+}
+
+/// What `cancel` prints.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what two types are written as")]
+pub(crate) enum Cancelled {
+    /// What became of the run.
+    One(Stopped),
+    /// Of ids on stdin.
+    Several(Several),
+}
+
+/// What several runs came to whose ids stood on stdin, in their order.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it only describes what is put together of others")]
+pub(crate) struct Several {
+    /// Each of them.
+    runs: Vec<OneOfSeveral>,
+}
+
+/// One of several runs.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what others are written as")]
+pub(crate) enum OneOfSeveral {
+    /// Where it stands now.
+    Run(Box<Run>),
+    /// What became of the command.
+    Stopped(Stopped),
+    /// Nothing was done with it.
+    Failed(FailedRun),
+}
+
+/// A run with which nothing was done.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FailedRun {
+    /// The run, as it was given.
+    pub(crate) id: String,
+    /// Why.
+    pub(crate) error: Problem,
 }
 
 /// Who continues a run by itself.

@@ -99,3 +99,16 @@ pub(crate) struct Completions {
     /// The script.
     pub(crate) script: String,
 }
+
+/// A folder with a workflow.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NewWorkflow {
+    /// The folder.
+    pub(crate) folder: String,
+    /// The example that it is a copy of; null for a first workflow.
+    pub(crate) example: Option<&'static str>,
+    /// The files in the folder.
+    pub(crate) files: Vec<&'static str>,
+    /// The command that runs it.
+    pub(crate) run: String,
+}

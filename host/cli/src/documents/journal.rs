@@ -98,10 +98,15 @@ enum Level {
 
 impl LogEntry {
     pub(crate) fn new(stored: &StoredLog, line: &LogLine) -> Self {
+        Self::of(stored.line.path.clone(), stored.line.attempt, line)
+    }
+
+    /// A line that this attempt of the execution at `path` wrote.
+    pub(crate) fn of(path: String, attempt: u32, line: &LogLine) -> Self {
         Self {
             at: line.at,
-            path: stored.line.path.clone(),
-            attempt: stored.line.attempt,
+            path,
+            attempt,
             level: match line.level {
                 LogLevel::Trace => Level::Trace,
                 LogLevel::Debug => Level::Debug,

@@ -13,6 +13,7 @@
 
 mod answer;
 mod bundle;
+mod called;
 mod component;
 mod definition;
 mod dry_run;
@@ -27,11 +28,12 @@ mod schema;
 mod store;
 mod tested;
 
-pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
+pub(crate) use answer::{Answer, Decided, FailedRun, Signalled, Stopped};
 pub(crate) use bundle::{Exported, Imported};
+pub(crate) use called::{Called, CalledHost};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{
-    Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,
+    Checked, Completions, Drawing, Explanation, Needed, NewWorkflow, Refused, Secrets, Validated,
 };
 pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
@@ -44,6 +46,6 @@ pub(crate) use kept::{
 pub(crate) use plugin::{BuiltPlugin, ListChange, NewPlugin, PluginChange};
 pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
-pub(crate) use schema::schema;
+pub(crate) use schema::{manifest_schema, schema};
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};
 pub(crate) use tested::{Test, Tested, Unmet};

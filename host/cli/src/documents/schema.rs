@@ -1,14 +1,16 @@
 //! The JSON Schema of all documents.
 
+use milepost::core::definition::Manifest;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Decided, Resumed, Signalled, Stopped};
+use super::answer::{Cancelled, Decided, Resumed, Signalled, Stopped};
 use super::bundle::{Exported, Imported};
+use super::called::Called;
 use super::component::{Backtraces, Component};
-use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
+use super::definition::{Completions, Drawing, Explanation, NewWorkflow, Secrets, Validated};
 use super::dry_run::Simulated;
 use super::failure::Failed;
 use super::history::{Compared, Evaluated};
@@ -24,8 +26,9 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 39] = [
+const VERBS: [(&str, Of); 42] = [
     ("run", of::<Run>),
+    ("dev", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
     ("resume", of::<Resumed>),
@@ -37,7 +40,7 @@ const VERBS: [(&str, Of); 39] = [
     ("approve", of::<Decided>),
     ("reject", of::<Decided>),
     ("pause", of::<Stopped>),
-    ("cancel", of::<Stopped>),
+    ("cancel", of::<Cancelled>),
     ("kill", of::<Stopped>),
     ("ls", of::<Runs>),
     ("show", of::<Run>),
@@ -51,6 +54,8 @@ const VERBS: [(&str, Of); 39] = [
     ("replay", of::<ReplayAnswer>),
     ("export", of::<Exported>),
     ("import", of::<Imported>),
+    ("new", of::<NewWorkflow>),
+    ("call", of::<Called>),
     ("test", of::<Tested>),
     ("validate", of::<Validated>),
     ("dry-run", of::<Simulated>),
@@ -100,6 +105,18 @@ pub(crate) fn schema() -> Value {
     .expect("an object is a schema");
     RecursiveTransform(close).transform(&mut schema);
     schema.to_value()
+}
+
+/// The JSON Schema (draft 2020-12) of what a plugin's `describe` returns.
+pub(crate) fn manifest_schema() -> Value {
+    let generator = SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<Manifest>().to_value();
+    schema["title"] = json!("Manifest of a Milepost plugin");
+    // What the reader checks beside the shape.
+    schema["properties"]["steps"]["minProperties"] = json!(1);
+    schema
 }
 
 /// No other members than these.

@@ -40,7 +40,7 @@ macro_rules! codes {
 }
 
 codes! {
-    AlreadyDecided = "already_decided", Failed,
+    AlreadyDecided = "already_decided", Invalid,
         "The approval was decided before, and otherwise: the first decision counts. The message says what was decided, by whom and \
          when. Repeating the decision that counts is not an error.";
     AlreadyRunning = "already_running", TryAgain,
@@ -105,8 +105,8 @@ codes! {
         "The folder holds no sources of a plugin, or too many to tell with which file it begins. `milepost plugin build --help` says \
          what is looked for.";
     NoStore = "no_store", Unavailable,
-        "There is no store in this folder. The store belongs to the working folder: go where the run was started, or name the store \
-         with `--store` or `MILEPOST_STORE`.";
+        "There is no store in this folder. The store is looked for in the working folder and those above it: go where the run was \
+         started, or name the store with `--store` or `MILEPOST_STORE`.";
     NotRedacted = "not_redacted", Invalid,
         "A value could not be replaced: nothing is recorded where it should be, or it is also a word of the record itself. No file \
          was written.";
@@ -141,8 +141,8 @@ codes! {
         "The store has a run of that id whose record differs from the one in the file, or ends before it: the file is newer. Neither \
          replaces the other: import the file into another store, with `--store`.";
     RunNotFound = "run_not_found", Invalid,
-        "The store has no such run. `milepost ls` lists the runs. The store belongs to the working folder unless `--store` or \
-         `MILEPOST_STORE` says otherwise.";
+        "The store has no such run. `milepost ls` lists the runs. The message names the store, which is that of the working folder or of one \
+         above it unless `--store` or `MILEPOST_STORE` says otherwise.";
     SignalRefused = "signal_refused", Invalid,
         "The signal cannot be kept: its name or its data is not valid, it is too large, its token was used for another signal, or \
          the run is over.";
@@ -152,6 +152,17 @@ codes! {
         "A further signal ended the program before it had paused or released its runs. They continue from their last checkpoint.";
     StoreDamaged = "store_damaged", Unavailable,
         "The store is damaged. `milepost doctor` lists all damage; restore the store from a backup, or name another one.";
+    StoreDenied = "store_denied", Unavailable,
+        "This user may not open the store, or not write to it. A store belongs to the user who made it: use it as that user, or name \
+         another folder with `--store` or `MILEPOST_STORE`.";
+    StoreFull = "store_full", Unavailable,
+        "The disk of the store is full. Nothing that was recorded is lost, and no run goes on: make room, `milepost gc` removes old \
+         runs.";
+    StoreLocked = "store_locked", Unavailable,
+        "Another process has kept the store locked for longer than a change waits. Try again; where it stays so, the process was \
+         stopped in the middle of a change (`kill -CONT`), or a tool has the database open.";
+    StoreReadOnly = "store_read_only", Unavailable,
+        "The store can be read, but not written to: the file, its folder or its disk is read-only. Commands that only read work.";
     StoreGone = "store_gone", Unavailable,
         "The store was moved or removed while the program had it open. Nothing more was written: put it back, or name where it is \
          now with `--store`.";
@@ -161,9 +172,8 @@ codes! {
         "An older version of milepost wrote the store, and a command that only reads does not migrate it. \
          `milepost doctor --migrate` does.";
     StoreUnavailable = "store_unavailable", Unavailable,
-        "The store could not be opened, read or written: it is locked for too long, the disk is full, or the rights are missing. \
-         The message says which.";
-    TimedOut = "timed_out", Failed,
+        "The store could not be opened, read or written, for another reason than those that have codes of their own. The message has it.";
+    TimedOut = "timed_out", Invalid,
         "The decision or the signal came after the timeout of the wait, and the timeout counts.";
     UnknownSignal = "unknown_signal", Invalid,
         "No step of the workflow waits for a signal of that name. The help names the ones that it waits for.";

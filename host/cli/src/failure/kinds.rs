@@ -11,13 +11,13 @@ use milepost::core::state::Status;
 use milepost::engine::{EngineError, Wanted};
 use milepost::history::HistoryError;
 use milepost::plugin::PluginError;
-use milepost::store::StoreError;
+use milepost::store::{Cause, StoreError};
 use milepost::wasm::{DescribeError, Rejection};
 use milepost::workflow::OpenError;
 
 use super::{Code, Details, Failure};
-use crate::shell;
 use crate::words::advice::{Advice, command};
+use crate::{meant, shell};
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
@@ -67,11 +67,14 @@ impl From<EngineError> for Failure {
                 ..
             } => Self::new(Code::NotResumable, message)
                 .help(command(format!("resume {run}")).text(" takes it over when its process is gone")),
-            EngineError::NotResumable { run, status, .. } => {
-                let shows = if status.is_terminal() { "how it ended" } else { "its status" };
-                Self::new(Code::NotResumable, message)
-                    .help(command(format!("show {run}")).text(format!(" shows {shows}")))
+            EngineError::NotResumable { run, status, .. } if status.is_terminal() => {
+                let help = command(format!("show {run}")).text(" shows how it ended, ")
+                    .command(format!("rerun {run}"))
+                    .text(" runs the same again as a new run");
+                Self::new(Code::NotResumable, message).help(help)
             }
+            EngineError::NotResumable { run, .. } => Self::new(Code::NotResumable, message)
+                .help(command(format!("show {run}")).text(" shows its status")),
             EngineError::AlreadyRunning { run, .. } => Self::new(Code::AlreadyRunning, message)
                 .help(command(format!("show {run}")).text(" shows how far it is")),
             EngineError::ClaimLost { run, .. } => Self::new(Code::ClaimLost, message)
@@ -183,15 +186,16 @@ fn unfit(problems: &[InputProblem]) -> String {
 
 /// What was probably meant, else what there is.
 fn signals(unknown: &UnknownSignal) -> String {
-    let list = |names: &[String], word: &str| {
-        let names = names.iter().take(SIGNALS_NAMED);
-        let names: Vec<_> = names.map(|name| format!("`{}`", Shown(name))).collect();
-        names.join(word)
-    };
     match (unknown.nearest.as_slice(), unknown.known.as_slice()) {
         ([], []) => "none of its steps waits for a signal".to_owned(),
-        ([], known) => format!("it waits for {}", list(known, ", ")),
-        (nearest, _) => format!("did you mean {}?", list(nearest, " or ")),
+        ([], known) => {
+            let known = known
+                .iter()
+                .take(SIGNALS_NAMED)
+                .map(|name| format!("`{}`", Shown(name)));
+            format!("it waits for {}", known.collect::<Vec<_>>().join(", "))
+        }
+        (nearest, _) => meant::ask(nearest.iter().take(SIGNALS_NAMED)),
     }
 }
 
@@ -202,7 +206,14 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let message = error.to_string();
         match error {
-            OpenError::Unreadable { .. } => Self::new(Code::UnreadableDefinition, message),
+            OpenError::Unreadable { file, cause } => {
+                let failure = Self::new(Code::UnreadableDefinition, message);
+                let gone = cause.kind() == std::io::ErrorKind::NotFound;
+                match gone.then(|| meant::file(&file)).flatten() {
+                    Some(question) => failure.help(question),
+                    None => failure,
+                }
+            }
             OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
             OpenError::Plugin(error) => error.into(),
             OpenError::Plugins(errors) => {
@@ -259,6 +270,9 @@ impl From<PluginError> for Failure {
     }
 }
 
+/// What to do about a store that this user may not use.
+pub(crate) const DENIED: &str = "a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE";
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
@@ -271,7 +285,7 @@ impl From<StoreError> for Failure {
                 .help("use a newer version of milepost"),
             StoreError::TooOld { .. } => Self::new(Code::StoreTooOld, message)
                 .help(command("doctor --migrate").text(" migrates it, where it can be written to")),
-            StoreError::ReadOnly(_) => Self::new(Code::StoreUnavailable, message)
+            StoreError::ReadOnly(_) => Self::new(Code::StoreReadOnly, message)
                 .help(Advice::from("commands that only read, such as ")
                     .command("ls")
                     .text(" and ")
@@ -280,9 +294,18 @@ impl From<StoreError> for Failure {
             StoreError::Corrupt(_) => Self::new(Code::StoreDamaged, message)
                 .help(command("doctor").text(" lists all damage; restore the store from a backup, or name another one with `--store`")),
             StoreError::Gone(_) => Self::store_gone(message),
-            StoreError::Unavailable(_) => {
-                Self::new(Code::StoreUnavailable, message)
-            }
+            StoreError::Unavailable(unavailable) => match unavailable.cause {
+                Cause::Locked => Self::new(Code::StoreLocked, message).help(
+                    "another process has kept it locked for too long: try again, or end or continue (`kill -CONT`) that process",
+                ),
+                Cause::Full => Self::new(Code::StoreFull, message).help(
+                    Advice::from("its disk is full: make room; ")
+                        .command("gc")
+                        .text(" removes old runs"),
+                ),
+                Cause::Denied => Self::new(Code::StoreDenied, message).help(DENIED),
+                Cause::Other => Self::new(Code::StoreUnavailable, message),
+            },
         }
     }
 }
@@ -335,6 +358,21 @@ mod tests {
                 "run_not_found",
             ),
             (unavailable().into(), Exit::Unavailable, "store_unavailable"),
+            (
+                StoreError::met(Cause::Full, "no room").into(),
+                Exit::Unavailable,
+                "store_full",
+            ),
+            (
+                StoreError::met(Cause::Denied, "not yours").into(),
+                Exit::Unavailable,
+                "store_denied",
+            ),
+            (
+                StoreError::met(Cause::Locked, "busy").into(),
+                Exit::Unavailable,
+                "store_locked",
+            ),
             (
                 EngineError::Store(unavailable()).into(),
                 Exit::Unavailable,

@@ -5,6 +5,7 @@ mod code;
 mod kinds;
 
 pub(crate) use code::Code;
+pub(crate) use kinds::DENIED;
 
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
@@ -12,6 +13,7 @@ use milepost::core::shown::{self, Shown};
 
 use super::documents::{Diagnostic, Failed, Problem, located};
 use super::exit::Exit;
+use super::meant;
 use super::style::Style;
 use super::text::Text;
 use super::words::{self, advice::Advice};
@@ -50,6 +52,20 @@ impl Failure {
     /// The same failure with what to do about it.
     pub(crate) fn help(mut self, help: impl Into<Advice>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same failure of a command that looked into this store: where that matters, it is named. A run that is not found may be in
+    /// another one.
+    pub(crate) fn in_store(mut self, folder: &std::path::Path) -> Self {
+        let matters = matches!(
+            self.code,
+            Code::RunNotFound | Code::StoreFull | Code::StoreLocked | Code::StoreUnavailable
+        );
+        let store = Shown(folder.display()).to_string();
+        if matters && !self.message.contains(&store) {
+            self.message.push_str(&format!(" (store: {store})"));
+        }
         self
     }
 
@@ -110,10 +126,7 @@ impl Failure {
                     let given = problem.help.iter();
                     lines.extend(given.map(|text| Text::from("  ") + help(text)));
                     if !problem.candidates.is_empty() {
-                        let names = problem.candidates.iter();
-                        let names: Vec<_> =
-                            names.map(|name| format!("`{}`", Shown(name))).collect();
-                        let question = format!("did you mean {}?", names.join(" or "));
+                        let question = meant::ask(&problem.candidates);
                         lines.push(Text::from("  ") + help(&question));
                     }
                 }

@@ -32,7 +32,7 @@ Examples:
   milepost plugin build
   milepost plugin build words -o plugins/words.wasm
   milepost plugin build words --debug            # with what `symbolize` reads
-  milepost plugin build words -- --features csv  # what follows is for the compiler")]
+  milepost plugin build words -- --features csv  # for the compiler")]
 pub(crate) struct BuildArgs {
     /// The folder of the plugin
     #[arg(value_name = "DIR", default_value = ".")]
@@ -42,7 +42,7 @@ pub(crate) struct BuildArgs {
 }
 
 /// How a plugin is built.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct HowArgs {
     /// File to write [default: DIR/NAME.wasm, named as the folder is]
     #[arg(long, short, value_name = "OUT")]
@@ -61,7 +61,7 @@ pub(super) struct HowArgs {
 }
 
 /// A plugin that was built.
-pub(super) struct Built {
+pub(crate) struct Built {
     language: Language,
     file: PathBuf,
     inspection: Inspection,
@@ -111,7 +111,7 @@ pub(super) fn build(folder: &Path, how: &HowArgs, cx: &Context) -> Result<Built,
     let compiled = compile(language, &job)?;
     let options = how.module.options(compiled.wasi, compiled.encoding);
     let kept = if how.debug { Kept::Debug } else { Kept::Names };
-    let finished = finish(&compiled.bytes, &options, kept, cx)?;
+    let finished = finish(&compiled.bytes, &options, kept, how.module.pure, cx)?;
     let file = how.output(folder);
     let before = component::read(&file)
         .ok()
@@ -142,7 +142,8 @@ impl Built {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    /// What was built, and what has changed, for a person.
+    pub(crate) fn text(&self) -> String {
         let now = &self.inspection;
         let before = self.before.as_ref();
         let told = |names: &[String], before: Option<Vec<String>>| {

@@ -1,7 +1,7 @@
 //! From what a compiler wrote to a component with its manifest, which is known to run here.
 
 use milepost::core::shown;
-use milepost::wasm::{Inspection, Rejection, embed_manifest};
+use milepost::wasm::{Inspection, Rejection};
 use milepost_componentize::{Kept, Options, Problem, componentize, strip};
 
 use crate::context::Context;
@@ -22,6 +22,7 @@ pub(super) fn finish(
     bytes: &[u8],
     options: &Options,
     kept: Kept,
+    pure: bool,
     cx: &Context,
 ) -> Result<Finished, Failure> {
     let component = componentize(bytes, options)?;
@@ -38,8 +39,7 @@ pub(super) fn finish(
         }
         checked => checked?,
     }
-    let manifest = runtime()?.block_on(engine.describe(&component))?;
-    let bytes = embed_manifest(&component, &manifest)?;
+    let bytes = runtime()?.block_on(engine.complete(&component, pure))?;
     let inspection = Inspection::of(&bytes)?;
     Ok(Finished { bytes, inspection })
 }

@@ -8,6 +8,7 @@
 //! | [`compile`] | from sources to bytes, one language after the other |
 //! | [`finish`] | from those bytes to a component with its manifest, checked |
 //! | [`build`], [`test`] | both together; only if a source has changed, and then the tests |
+//! | [`sources`] | the files that a plugin is made of, for who waits for changes of them |
 //! | [`inspect`], [`pack`] | a component as it is |
 
 mod build;
@@ -17,6 +18,7 @@ pub(super) mod inspect;
 pub(super) mod language;
 mod new;
 pub(super) mod pack;
+pub(super) mod sources;
 mod templates;
 mod test;
 mod tools;

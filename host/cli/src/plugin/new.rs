@@ -1,6 +1,5 @@
 //! `milepost plugin new`: a folder with two steps that work, to be changed into something else.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +11,7 @@ use crate::context::{Context, Reply};
 use crate::documents::NewPlugin;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
-use crate::shell;
+use crate::{shell, whole_folder};
 
 /// Begin a plugin: a folder with two steps, their tests, and a workflow
 ///
@@ -100,7 +99,7 @@ pub(super) fn run(args: &NewArgs, cx: &Context) -> Result<Reply, Failure> {
         ));
     };
     let files = files(name, args.lang, &template);
-    write(&args.folder, &files)?;
+    whole_folder::make(&args.folder, &files)?;
     let folder = args.folder.display().to_string();
     let document = || NewPlugin {
         folder: folder.clone(),
@@ -158,36 +157,6 @@ fn files(name: &str, language: Language, template: &Template) -> Vec<(String, St
     let as_is = std::iter::once(&CONTRACT).chain(template.sdk);
     files.extend(as_is.map(|(to, text)| ((*to).to_owned(), (*text).to_owned())));
     files
-}
-
-/// Writes a folder that is not there before. It is made under another name, so that nobody sees half of it.
-fn write(folder: &Path, files: &[(String, String)]) -> Result<(), Failure> {
-    let failed = |path: &Path, error: &std::io::Error| Failure::file("write", path, error);
-    if folder.symlink_metadata().is_ok() {
-        let message = format!("{} is there already", Shown(folder.display()));
-        return Err(
-            Failure::new(Code::File, message).help("nothing was changed; choose another name")
-        );
-    }
-    let parent = folder
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
-    // Only of its owner until it has its name; what is written later is as all files are.
-    let made = tempfile::Builder::new()
-        .prefix(".new-plugin-")
-        .tempdir_in(parent);
-    let made = made.map_err(|error| failed(parent, &error))?;
-    let whole = made.path().join("plugin");
-    for (name, text) in files {
-        let file = whole.join(name);
-        let place = file.parent().unwrap_or(&whole);
-        fs::create_dir_all(place)
-            .and_then(|()| fs::write(&file, text))
-            .map_err(|error| failed(&file, &error))?;
-    }
-    fs::rename(&whole, folder).map_err(|error| failed(folder, &error))
 }
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ use crate::{component, whole_file};
 #[command(after_help = "\
 Examples:
   milepost plugin pack target/wasm32-wasip2/release/git.wasm -o plugins/git.wasm
-  milepost plugin pack core.wasm -o words.wasm                     # a core module
-  milepost plugin pack words.wat -o words.wasm                     # in the text format
-  milepost plugin pack words.js -o words.wasm                      # a script with the engine for it
-  milepost plugin pack as.wasm -o words.wasm --encoding utf16      # of AssemblyScript")]
+  milepost plugin pack core.wasm -o words.wasm                 # a core module
+  milepost plugin pack words.wat -o words.wasm             # in the text format
+  milepost plugin pack words.js -o words.wasm                   # of a script
+  milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript")]
 pub(crate) struct PackArgs {
     /// The component, the core module, or a script
     component: PathBuf,
@@ -39,7 +39,7 @@ pub(crate) struct PackArgs {
 }
 
 /// How a core module becomes a component.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ModuleArgs {
     /// WIT that a core module was written for, when it does not say so itself [default: the contract's]
     #[arg(long, value_name = "FILE|DIR")]
@@ -53,11 +53,15 @@ pub(super) struct ModuleArgs {
     /// What calls of WASI preview 1 lead to
     #[arg(long, value_enum, value_name = "WHERE")]
     wasi: Option<Preview1>,
+    /// Claim in the manifest that the component imports nothing of WASI; refused where it does, now and whenever it is loaded
+    #[arg(long)]
+    pub(super) pure: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum StringsIn {
     /// As nearly every language does
+    #[default]
     Utf8,
     /// As AssemblyScript does
     Utf16,
@@ -112,7 +116,7 @@ pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     } else {
         let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
         // It is its author's: nothing that was left in it is taken out.
-        finish(&bytes, &options, Kept::Debug, cx)?
+        finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?
     };
     whole_file::replace(&args.output, &finished.bytes)
         .map_err(|error| Failure::file("write", &args.output, &error))?;

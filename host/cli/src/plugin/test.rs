@@ -1,12 +1,11 @@
 //! `milepost plugin test`: builds what has changed, then executes the tests.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::build::{HowArgs, build};
+use super::sources::is_stale;
 use crate::context::{Context, Reply};
 use crate::failure::Failure;
 use crate::test;
@@ -59,35 +58,4 @@ pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
         args.junit.clone(),
         cx,
     )
-}
-
-/// Whether a component is older than what it could be made of.
-fn is_stale(component: &Path, folder: &Path) -> bool {
-    let Ok(built) = fs::metadata(component).and_then(|data| data.modified()) else {
-        return true;
-    };
-    newest(folder).is_none_or(|changed| changed >= built)
-}
-
-/// When something in a folder was changed last, but for what tools put there, tests and components.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let mut last = None;
-    for entry in fs::read_dir(folder).ok()?.flatten() {
-        let (path, kind) = (entry.path(), entry.file_type().ok()?);
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let tools = ["target", "node_modules", "__pycache__", "venv"];
-        let made = name.ends_with(".wasm") || name.ends_with(".toml") && name != "Cargo.toml";
-        let changed = if name.starts_with('.') || tools.contains(&&*name) {
-            None
-        } else if kind.is_dir() {
-            newest(&path)
-        } else if made || name == "Cargo.lock" {
-            None
-        } else {
-            entry.metadata().and_then(|data| data.modified()).ok()
-        };
-        last = last.max(changed);
-    }
-    last
 }

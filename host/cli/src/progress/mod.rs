@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     narrator: Arc<Mutex<Related>>,
     /// Whether there are moving lines.
     lively: bool,
+    /// Whether nothing but what steps log is said.
+    only_logs: bool,
 }
 
 impl Progress {
@@ -39,7 +41,19 @@ impl Progress {
             let narrator = Arc::clone(&narrator);
             narration::move_line(Some(Box::new(|| live::lines(live::of(narrator)))));
         }
-        Self { narrator, lively }
+        Self {
+            narrator,
+            lively,
+            only_logs: false,
+        }
+    }
+
+    /// For a single call: there is nothing on the way but what it logs.
+    pub(crate) fn of_logs(style: Style) -> Self {
+        Self {
+            only_logs: true,
+            ..Self::new(Limits::default(), style, false)
+        }
     }
 
     /// Says something beside the progress.
@@ -57,6 +71,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn notice(&self, run: &RunId, notice: Notice<'_>) {
+        if self.only_logs && !matches!(notice, Notice::Log { .. }) {
+            return;
+        }
         // Locked until it is said: steps tell at the same time, and lines stand in the order of what they tell.
         let mut narrator = lock(&self.narrator);
         if let Some(line) = narrator.tell(run, notice)

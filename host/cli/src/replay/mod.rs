@@ -46,7 +46,7 @@ Examples:
   milepost replay run.mpr
   milepost replay 7k3m --step fix#2/test
   milepost replay 7k3m --with orders=build/orders.wasm
-  milepost replay --all --workflow orders --since 7d --with orders=build/orders.wasm
+  milepost replay --all --workflow orders --since 7d --with orders=orders.wasm
   milepost replay 7k3m --verify
   milepost replay 7k3m --json | jq .divergence")]
 pub(crate) struct ReplayArgs {

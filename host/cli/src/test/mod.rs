@@ -34,10 +34,10 @@ Examples:
   milepost test
   milepost test plugins/orders --filter retries
   milepost test orders.test.toml --update    # write what happened into the file
-  milepost test --crash                      # kill each test at every point, and let it go on
-  milepost test --watch                      # again whenever a test, a workflow or a component changes
+  milepost test --crash                   # kill each test at every point
+  milepost test --watch                   # again whenever a file changes
   milepost test --from-run 7k3m -o orders.test.toml --redact inputs.token
-  milepost test --from-run 7k3m --step fetch -o fetch.test.toml --redact input.token
+  milepost test --from-run 7k3m --step get -o get.test.toml --redact input.token
   milepost test --junit report.xml --json | jq '.tests[] | select(.ok | not)'")]
 pub(crate) struct TestArgs {
     /// Files of tests, or folders with such files

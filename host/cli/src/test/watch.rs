@@ -1,12 +1,7 @@
 //! `milepost test --watch`: executes the tests again whenever what they depend on changes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Weak;
-use std::time::{Duration, SystemTime};
-
-use milepost::core::definition::Definition;
 
 use super::{Found, TestArgs, once};
 use crate::context::{Context, Reply};
@@ -14,9 +9,7 @@ use crate::drive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals::{self, Signals};
-
-/// How often it is looked for changes.
-const LOOKS: Duration = Duration::from_millis(250);
+use crate::watched::{self, Look};
 
 /// Executes the tests until somebody stops it: the exit code is that of the last time.
 pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -31,15 +24,10 @@ pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
         };
         cx.note("waiting for changes; Ctrl-C ends this");
         let changed = runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    biased;
-                    _ = signals.next() => return false,
-                    () = tokio::time::sleep(LOOKS) => {}
-                }
-                if look(args) != before {
-                    return true;
-                }
+            tokio::select! {
+                biased;
+                _ = signals.next() => false,
+                _ = watched::change(&before, || look(args)) => true,
             }
         });
         if !changed {
@@ -47,9 +35,6 @@ pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
         }
     }
 }
-
-/// Files and how they were last seen.
-type Look = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// What the tests depend on: their files, what they test, and what that is made of.
 fn look(args: &TestArgs) -> Look {
@@ -59,31 +44,9 @@ fn look(args: &TestArgs) -> Look {
         for file in &found.files {
             files.insert(file.file.clone());
             for case in &file.cases {
-                add(case.tests(), &mut files);
+                watched::add(case.tests(), &mut files);
             }
         }
     }
-    let seen = files.into_iter().map(|file| {
-        let meta = fs::metadata(&file).ok();
-        let seen = meta.and_then(|meta| Some((meta.modified().ok()?, meta.len())));
-        (file, seen)
-    });
-    seen.collect()
-}
-
-/// A component, or a workflow with its components and child workflows.
-fn add(file: &Path, files: &mut BTreeSet<PathBuf>) {
-    if !files.insert(file.to_owned()) || file.extension().is_none_or(|kind| kind != "toml") {
-        return;
-    }
-    let Ok(text) = milepost::workflow::read_definition(file) else {
-        return;
-    };
-    let folder = file.parent().unwrap_or(Path::new(""));
-    for (_, spec) in Definition::plugins_of(&text) {
-        files.insert(folder.join(&spec.source));
-    }
-    for child in milepost::workflow::children(file, &text, None).keys() {
-        add(&folder.join(child), files);
-    }
+    Look::at(files)
 }

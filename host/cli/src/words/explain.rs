@@ -1,6 +1,8 @@
 //! What codes mean: why a step has no output, why a run does not move, why a command did nothing. (Codes of definitions explain
 //! themselves: [`milepost::core::definition::CODES`].)
 
+use std::collections::BTreeSet;
+
 use milepost::core::outcome::codes;
 use milepost::core::stop::StopCode;
 
@@ -35,6 +37,16 @@ pub(crate) fn meanings(word: &str) -> Option<(&'static str, String)> {
         }
     };
     Some((code, text))
+}
+
+/// All codes that [`meanings`] knows, each once.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let steps = STEP_CODES.iter().map(|(code, _)| *code);
+    let host = HOST_CODES.iter().map(|(code, _)| *code);
+    let stops = StopCode::ALL.into_iter().map(|stop| stop.as_str());
+    let failures = Code::ALL.iter().map(|code| code.about().code);
+    let all = steps.chain(host).chain(stops).chain(failures);
+    all.collect::<BTreeSet<_>>().into_iter()
 }
 
 /// Why a step has no output, in the order of [`codes`], and what a status means that is no error.

@@ -9,6 +9,7 @@ pub(crate) mod dry_run;
 pub(crate) mod event;
 pub(crate) mod explain;
 mod host_codes;
+pub(crate) mod missing;
 pub(crate) mod next;
 pub(crate) mod remedy;
 pub(crate) mod stop;

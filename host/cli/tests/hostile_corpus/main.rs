@@ -125,6 +125,7 @@ fn kind(rejection: &Rejection) -> &'static str {
         Rejection::TooComplex { .. } => "TooComplex",
         Rejection::Unsupported(_) => "Unsupported",
         Rejection::NotCompiled(_) => "NotCompiled",
+        Rejection::NotPure { .. } => "NotPure",
         Rejection::Manifest(_) => "Manifest",
     }
 }

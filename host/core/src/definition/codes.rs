@@ -176,6 +176,8 @@ codes! {
         "The host of the grant is an address of this machine or of a private network, or a name of this machine. No request goes there unless the grant says `private = true`.\n\n    http = [{ host = \"127.0.0.1\", ports = [8080], private = true }]";
     NO_MANIFEST = "MP0606", "component without a manifest",
         "The component does not say which steps it has, nor what they take and return, so that none of it could be checked: a misspelt step or input is found when the step runs. A component gets its manifest when it is packed.";
+    PLUGIN_UNUSABLE = "MP0607", "component cannot be used",
+        "The file of `source` is not there, cannot be read, is not the one that `digest` names, or is no component that runs here. A `source` is relative to the file of the definition.\n\n    [plugins.text]\n    source = \"plugins/text.wasm\"";
 
     UNKNOWN_INPUT = "MP0701", "unknown input",
         "The workflow declares no such input. `--allow-extra-inputs` turns this into a warning.";

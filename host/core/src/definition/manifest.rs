@@ -37,6 +37,9 @@ pub struct Manifest {
     /// Secrets that it wants to use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Whether it claims to import nothing of WASI; one that does all the same is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pure: bool,
 }
 
 /// One step of a component.

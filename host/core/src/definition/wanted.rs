@@ -66,6 +66,31 @@ impl Definition {
         }
         found
     }
+
+    /// Errors about components that cannot be used, each where its `source` stands. `reasons` are why, and what to do, by plugin.
+    #[must_use]
+    pub fn unusable(
+        text: &str,
+        reasons: &BTreeMap<String, (String, Option<String>)>,
+    ) -> Vec<Diagnostic> {
+        if reasons.is_empty() || too_deep(text).is_some() {
+            return Vec::new();
+        }
+        let (root, _) = DeTable::parse_recoverable(text);
+        let workflow = View::new(&WORKFLOW, root.get_ref(), 0..0);
+        let declared = workflow.map("plugins");
+        let unusable = declared.iter().filter_map(|named| {
+            let (reason, help) = reasons.get(named.name)?;
+            let source = named.view.node("source").map(|node| node.span());
+            let span = source.unwrap_or_else(|| named.span.clone());
+            let problem = Diagnostic::error(codes::PLUGIN_UNUSABLE, span, reason.clone());
+            Some(match help {
+                Some(help) => problem.with_help(help.clone()),
+                None => problem,
+            })
+        });
+        unusable.collect()
+    }
 }
 
 /// Whether a step calls a step of the plugin: a function that it calls by name has a type.

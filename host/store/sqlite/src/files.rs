@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::gate;
-use milepost_store::StoreError;
+use milepost_store::{Cause, StoreError};
 
 /// How often a look is taken at whether the file is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -22,7 +22,10 @@ pub(super) fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
     })?;
     let folder = holder(path).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|error| {
-        StoreError::unavailable(format!("cannot open `{}`: {error}", folder.display()))
+        StoreError::met(
+            Cause::of(&error),
+            format!("cannot open `{}`: {error}", folder.display()),
+        )
     })?;
     Ok(folder.join(name))
 }
@@ -172,10 +175,10 @@ pub(super) fn open_gate(
         Err(_) if existing.is_some() => return Ok(None),
         Err(error) => {
             let error = std::io::Error::from(error);
-            return Err(StoreError::unavailable(format!(
-                "cannot make `{}`: {error}",
-                path.display()
-            )));
+            return Err(StoreError::met(
+                Cause::of(&error),
+                format!("cannot make `{}`: {error}", path.display()),
+            ));
         }
     };
     if existing.is_none() {

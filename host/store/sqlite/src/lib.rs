@@ -50,10 +50,10 @@ use self::writer::Writer;
 use futures_util::future::BoxFuture;
 use milepost_store::hints::Hints;
 use milepost_store::{
-    Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Count, Filter, Health, Held,
-    Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Release,
-    RunRow, Runs, Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry,
-    StoredLog, StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
+    Ask, Attempts, Attention, Blobs, Bucket, Cause, CheckedBlob, Claims, Count, Filter, Health,
+    Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer,
+    Release, RunRow, Runs, Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint,
+    StoredEntry, StoredLog, StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
 };
 
 /// What a returned write survives.
@@ -527,9 +527,18 @@ fn store_error(
     };
     let found = match damaged {
         true => StoreError::corrupt(text),
-        false => StoreError::unavailable(text),
+        false => StoreError::met(cause(code), text),
     };
     found.caused_by(error)
+}
+
+fn cause(code: Option<ErrorCode>) -> Cause {
+    match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Cause::Locked,
+        Some(ErrorCode::DiskFull) => Cause::Full,
+        Some(ErrorCode::PermissionDenied) => Cause::Denied,
+        _ => Cause::Other,
+    }
 }
 
 /// An entry of that key is there already.

@@ -9,7 +9,7 @@ use super::gate::{self, Gate};
 use super::{Durability, files, store_error};
 use crate::migrations;
 use crate::migrations::Obstacle;
-use milepost_store::StoreError;
+use milepost_store::{Cause, StoreError};
 
 /// 3.51.3 is the first release without a bug that could damage a WAL file shared by several processes.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -49,7 +49,10 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     check_version(rusqlite::version_number())?;
     if let Some(folder) = files::holder(path) {
         files::private_folder(folder).map_err(|error| {
-            StoreError::unavailable(format!("cannot create `{}`: {error}", folder.display()))
+            StoreError::met(
+                Cause::of(&error),
+                format!("cannot create `{}`: {error}", folder.display()),
+            )
         })?;
     }
     let path = files::resolved(path)?;
@@ -71,7 +74,8 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
         (None, Some(_)) => files::mode_of(&path, &gate::beside(&path)),
         _ => files::uri(&path),
     };
-    let mut db = Connection::open_with_flags(name, flags).map_err(failed)?;
+    let opened = Connection::open_with_flags(name, flags);
+    let mut db = opened.map_err(|error| denied(&path).unwrap_or_else(|| failed(error)))?;
     // SQLite falls back to reading without a word.
     if db.is_readonly("main").map_err(failed)? {
         return Err(read_only_here(&place));
@@ -139,6 +143,14 @@ fn read_only_here(place: &str) -> StoreError {
     StoreError::ReadOnly(format!("`{place}`"))
 }
 
+/// Why the file cannot be read, where this user may not: SQLite only says that it could not open it.
+fn denied(path: &Path) -> Option<StoreError> {
+    let error = std::fs::File::open(path).err()?;
+    let cause = Cause::of(&error);
+    let reason = format!("cannot open `{}`: {error}", path.display());
+    (cause == Cause::Denied).then(|| StoreError::met(cause, reason))
+}
+
 /// How a file is read.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -163,7 +175,7 @@ pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
     };
     let place = path.display().to_string();
     let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`"));
-    let db = opened.map_err(failed)?;
+    let db = opened.map_err(|error| denied(path).unwrap_or_else(|| failed(error)))?;
     db.busy_timeout(BUSY).map_err(failed)?;
     set(&db, "cache_size", READER_CACHE, &place)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -37,7 +37,7 @@ fn refused(reason: String) -> io::Error {
 mod system {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 
-    use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, unlinkat};
+    use rustix::fs::{AtFlags, Dir, Mode, OFlags, linkat, openat, renameat, unlinkat};
 
     use super::{File, Listed, Path, io, refused};
 
@@ -107,6 +107,11 @@ mod system {
             Ok(renameat(&self.0, from, &self.0, to)?)
         }
 
+        /// Gives a file a second name. What is a link itself is not followed.
+        pub(in super::super) fn link(&self, name: &str, second: &str) -> io::Result<()> {
+            Ok(linkat(&self.0, name, &self.0, second, AtFlags::empty())?)
+        }
+
         pub(in super::super) fn remove(&self, name: &str) -> io::Result<()> {
             Ok(unlinkat(&self.0, name, AtFlags::empty())?)
         }
@@ -163,6 +168,10 @@ mod system {
 
         pub(in super::super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
             fs::rename(self.0.join(from), self.0.join(to))
+        }
+
+        pub(in super::super) fn link(&self, name: &str, second: &str) -> io::Result<()> {
+            fs::hard_link(self.0.join(name), self.0.join(second))
         }
 
         pub(in super::super) fn remove(&self, name: &str) -> io::Result<()> {

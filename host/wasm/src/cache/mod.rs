@@ -90,6 +90,24 @@ impl CodeCache {
         }
     }
 
+    /// Finds the code of one component under another one's name, too, which must be the same code.
+    pub(super) fn also(&self, engine: &Engine, digest: Digest, other: Digest) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let (name, other) = (entry(engine, digest), entry(engine, other));
+        match folder.link(&name, &other) {
+            Ok(()) => {}
+            // It is there already, or the first one never was.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+                ) => {}
+            Err(error) => tracing::warn!(name, %error, "compiled code cannot be shared"),
+        }
+    }
+
     /// Forgets an entry that turned out to be of no use.
     pub(super) fn remove(&self, engine: &Engine, digest: Digest) {
         let name = entry(engine, digest);
@@ -102,7 +120,7 @@ impl CodeCache {
 }
 
 /// Raised when equal components are given to the compiler in another way than before.
-const GIVEN_AS: u32 = 2;
+const GIVEN_AS: u32 = 3;
 
 /// The name holds everything that the code depends on: the component and how it is compiled, and wasmtime's version, settings and
 /// target.

@@ -42,7 +42,7 @@ impl Compiler {
         bytes: &[u8],
     ) -> Result<Vec<u8>, Rejection> {
         census::check(bytes)?;
-        let bytes = strip::strip(bytes)?;
+        let bytes = strip::seen(bytes)?;
         match self {
             Self::InProcess => engine
                 .precompile_component(&bytes)
@@ -55,6 +55,11 @@ impl Compiler {
 /// Refuses a component that consists of more than one may.
 pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
     census::check(bytes)
+}
+
+/// Whether two components become the same code: the compiler sees the same of both.
+pub(super) fn is_same_code(one: &[u8], other: &[u8]) -> bool {
+    matches!((strip::seen(one), strip::seen(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The child's whole life: limits itself, reads a component from standard input, writes its machine code to standard output.

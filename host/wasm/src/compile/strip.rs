@@ -31,7 +31,7 @@ struct Open {
 ///
 /// # Errors
 /// [`Rejection`] when sections do not fit into each other.
-pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
+fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
     let mut out = bytes.to_vec();
     let mut names_left = limits::FUNCTION_NAMES_BYTES;
     let mut at = PREAMBLE_BYTES;
@@ -78,6 +78,25 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
             _ => at = body.end,
         }
     }
+    Ok(out)
+}
+
+/// What the compiler gets to see of a component, without what stands behind the last section that it reads: two components of which this is
+/// equal become the same code.
+///
+/// # Errors
+/// [`Rejection`] when sections do not fit into each other.
+pub(super) fn seen(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
+    let mut out = strip(bytes)?;
+    let (mut at, mut end) = (PREAMBLE_BYTES, PREAMBLE_BYTES);
+    while at < out.len() {
+        let (id, body) = read(&out, at).map_err(invalid)?;
+        at = body.end;
+        if id != section::CUSTOM {
+            end = at;
+        }
+    }
+    out.truncate(end);
     Ok(out)
 }
 
@@ -152,6 +171,32 @@ mod tests {
         let text = format!("(component {} {})", module(half), module(half));
         let stripped = strip(&wat::parse_str(text).unwrap()).unwrap();
         assert_eq!(custom_sections(&stripped), ["name", ""]);
+    }
+
+    #[test]
+    fn equal_code_is_told_by_all_that_the_compiler_reads() {
+        let of = |before: &str, inside: &str, behind: &str| {
+            let text = format!(
+                r#"(component {before}
+                    (core module $m (func $named {inside})) (core instance (instantiate $m)) {behind})"#
+            );
+            seen(&wat::parse_str(text).unwrap()).unwrap()
+        };
+        let plain = of("", "", "");
+        for behind in [
+            r#"(@custom "milepost:manifest" "{}")"#,
+            r#"(@custom "a" "b") (@custom "c" "")"#,
+        ] {
+            assert_eq!(of("", "", behind), plain);
+        }
+        // The code is another one, its names are, or it stands elsewhere.
+        assert_ne!(of("", "unreachable", ""), plain);
+        assert_ne!(of(r#"(@custom "a" "b")"#, "", ""), plain);
+        let named = |name: &str| {
+            let text = format!("(component (core module (func ${name})))");
+            seen(&wat::parse_str(text).unwrap()).unwrap()
+        };
+        assert_ne!(named("a"), named("b"));
     }
 
     #[test]

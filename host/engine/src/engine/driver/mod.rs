@@ -645,6 +645,7 @@ pub(crate) fn without_tape(outcome: Outcome) -> CallResult {
         progress: None,
         divergence: None,
         fuel: None,
+        memory: None,
     }
 }
 

@@ -24,7 +24,7 @@ use super::change::{Change, Failure};
 use super::statements::Statements;
 use super::{SqliteStore, attempts};
 use milepost_core::effect::Applied;
-use milepost_store::{ArtifactSink, Artifacts, Note, StoreError, Swept};
+use milepost_store::{ArtifactSink, Artifacts, Cause, Note, StoreError, Swept};
 
 /// Where files are that are not finished.
 const UNFINISHED: &str = "unfinished";
@@ -47,7 +47,8 @@ fn place(folder: &Path, digest: &Digest) -> PathBuf {
 }
 
 fn failed(what: &str, error: io::Error) -> StoreError {
-    StoreError::unavailable(format!("an artifact cannot be {what}: {error}")).caused_by(error)
+    let reason = format!("an artifact cannot be {what}: {error}");
+    StoreError::met(Cause::of(&error), reason).caused_by(error)
 }
 
 /// A note, and where artifacts are.

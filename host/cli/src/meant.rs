@@ -1,0 +1,77 @@
+//! What a person meant by a name that is not there.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::Path;
+
+use milepost::core::definition::nearest;
+use milepost::core::shown::Shown;
+
+use super::context::Context;
+use super::drive::recorded_definition;
+use super::failure::Failure;
+use super::{ids, place};
+
+/// `did you mean `a` or `b`?`, of the names that are near.
+pub(crate) fn question<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let near = nearest(typed, known);
+    if near.is_empty() || near.iter().any(|name| name == typed) {
+        return None;
+    }
+    Some(ask(near))
+}
+
+/// `did you mean `a` or `b`?`
+pub(crate) fn ask(names: impl IntoIterator<Item: Display>) -> String {
+    let names = names.into_iter().map(|name| format!("`{}`", Shown(name)));
+    let names: Vec<_> = names.collect();
+    format!("did you mean {}?", names.join(" or "))
+}
+
+/// The failure, with the steps that were probably meant where the run has none of that name.
+pub(crate) fn step<'s>(
+    failure: Failure,
+    cx: &Context,
+    run: &str,
+    steps: impl IntoIterator<Item = &'s str>,
+) -> Failure {
+    let Ok(store) = place::open_to_read(&cx.store) else {
+        return failure;
+    };
+    let Ok(run) = ids::resolve(store.as_ref(), run) else {
+        return failure;
+    };
+    let Some(definition) = recorded_definition(store.as_ref(), &run) else {
+        return failure;
+    };
+    let known = || definition.steps().iter().map(|step| step.id.as_str());
+    let mut unknown = steps
+        .into_iter()
+        .filter(|step| !known().any(|id| id == *step));
+    match unknown.find_map(|step| question(step, known())) {
+        Some(question) => failure.help(question),
+        None => failure,
+    }
+}
+
+/// Files of the folder whose names end so, and that were probably meant.
+pub(crate) fn file(typed: &Path) -> Option<String> {
+    let name = typed.file_name().and_then(OsStr::to_str)?;
+    let folder = typed
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or_else(|| Path::new("."))).ok()?;
+    /// Entries of a folder that are looked at.
+    const LOOKED_AT: usize = 10_000;
+    let names: Vec<String> = entries
+        .take(LOOKED_AT)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|known| Path::new(known).extension() == typed.extension())
+        .collect();
+    let near = nearest(name, names.iter().map(String::as_str));
+    let files: Vec<_> = near.iter().map(|name| typed.with_file_name(name)).collect();
+    (!files.is_empty()).then(|| ask(files.iter().map(|file| file.display())))
+}
