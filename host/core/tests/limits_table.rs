@@ -75,6 +75,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("DISK_DEFAULT_BYTES", bytes(limits::DISK_DEFAULT_BYTES)),
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
+        ("SCRIPT_BYTES", bytes(limits::SCRIPT_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
         ("JSON_VALUES", number(limits::JSON_VALUES as u64)),
         ("DRY_RUN_EVENTS", number(limits::DRY_RUN_EVENTS)),

@@ -15,7 +15,7 @@ use wasmtime::wasmparser::{
     CustomSectionReader,
 };
 
-use super::contract::{self, PACKAGE};
+use super::contract;
 use super::function;
 use super::script::{self, Script};
 
@@ -72,11 +72,15 @@ pub enum Rejection {
         /// Its functions, and why none of them can be called; `None` where they were not looked for.
         not_callable: Option<Vec<NotCallable>>,
     },
-    /// The component needs capabilities of the contract that this version has not got.
-    #[error("it imports {}, which this version does not provide", list(interfaces))]
+    /// The component is built for more of the contract than this version of the host has got.
+    #[error(
+        "it wants {}, and this version of Milepost offers the contract {}",
+        list(wanted),
+        contract::offered()
+    )]
     NotProvided {
-        /// The interfaces, without version.
-        interfaces: Vec<String>,
+        /// Its imports, or its export, with the version since which the contract has them.
+        wanted: Vec<String>,
     },
     /// The component needs something from outside the contract and WASI p2.
     #[error("it imports {}, which no part of Milepost provides", list(imports))]
@@ -134,7 +138,7 @@ impl Rejection {
                 Some("build the component for the world `milepost:step/step` of wit/v0.1.0")
             }
             Self::NotProvided { .. } => Some(
-                "remove the calls to it from the plugin (unused imports vanish), or use a newer Milepost",
+                "use a newer Milepost, or build the plugin for the older contract, without the calls that are new (unused imports vanish)",
             ),
             Self::UnknownImports { .. } => Some(
                 "a plugin may import the interfaces of `milepost:step` and of WASI 0.2, but those of `wasi:http` that are for servers",
@@ -313,6 +317,20 @@ impl Inspection {
     /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types, a claim to
     /// be pure that does not hold.
     pub fn check(&self) -> Result<(), Rejection> {
+        let newer = |names: &[String]| -> Vec<String> {
+            let newer = names.iter().filter(|name| contract::is_newer(name));
+            newer.cloned().collect()
+        };
+        // A plugin may serve several versions. One that serves newer ones alone has steps, which are no functions to call.
+        let wanted = newer(&self.exports);
+        if !wanted.is_empty()
+            && !self
+                .exports
+                .iter()
+                .any(|name| name.starts_with(contract::GUEST))
+        {
+            return Err(Rejection::NotProvided { wanted });
+        }
         if self.functions.alone && self.functions.callable.is_empty() {
             return Err(Rejection::WrongWorld {
                 exports: self.exports.clone(),
@@ -326,24 +344,29 @@ impl Inspection {
                 return Err(Rejection::NotPure { imports });
             }
         }
-        let mut interfaces = Vec::new();
+        let mut wanted = Vec::new();
         let mut unknown = Vec::new();
         for import in &self.imports {
             match contract::interface(import) {
                 Some(name) if contract::provides(name) => {}
-                Some(name) => interfaces.push(format!("{PACKAGE}{name}")),
+                Some(_) => wanted.push(import.clone()),
+                None if contract::is_newer(import) => wanted.push(import.clone()),
                 None if is_wasi(import) => {}
                 None if import == script::INTERFACE && self.script.is_some() => {}
                 None => unknown.push(import.clone()),
             }
         }
-        if !interfaces.is_empty() {
-            return Err(Rejection::NotProvided { interfaces });
+        if !wanted.is_empty() {
+            return Err(Rejection::NotProvided { wanted });
         }
         if !unknown.is_empty() {
             return Err(Rejection::UnknownImports { imports: unknown });
         }
         match &self.other_type {
+            // A later patch may have more functions.
+            Some(_) if !newer(&self.imports).is_empty() => Err(Rejection::NotProvided {
+                wanted: newer(&self.imports),
+            }),
             Some(difference) => Err(Rejection::OtherType(difference.clone())),
             None => Ok(()),
         }

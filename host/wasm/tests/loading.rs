@@ -93,7 +93,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         (
             "newer",
             &newer,
-            "imports `milepost:step/tandem`, which this version does not provide",
+            "it wants `milepost:step/tandem@0.1.0`, and this version of Milepost offers the contract 0.1.0",
         ),
         (
             "wasi:http",
@@ -119,6 +119,43 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         .unwrap();
     assert!(matches!(missing, LoadError::Read { .. }));
     assert_eq!(output(&execute(&load(&good), call())), &json!(1));
+}
+
+/// What a newer contract has is told as that, with both versions, wherever it shows: nothing of it is called unknown or mistyped.
+#[test]
+fn a_component_for_a_newer_contract_is_told_so() {
+    let random = Guest {
+        imports: r#"(import "milepost:step/random@0.1.0" "bytes" (func $r (param i32 i32)))"#,
+        run: "(call $r (i32.const 0) (i32.const 1200)) (unreachable)",
+        ..Guest::default()
+    };
+    let random = random.build();
+    let says = |bytes: Vec<u8>| {
+        let inspection = Inspection::of(&bytes).unwrap();
+        inspection.check().unwrap_err().to_string()
+    };
+    for version in ["0.2.0", "1.0.0"] {
+        let wanted = format!("step/random@{version}");
+        let minor = renamed(random.clone(), b"step/random@0.1.0", wanted.as_bytes());
+        let expected = format!(
+            "it wants `milepost:{wanted}`, and this version of Milepost offers the contract 0.1.0"
+        );
+        assert_eq!(says(minor), expected);
+        let wanted = format!("step/guest@{version}");
+        let guest = renamed(returns("1"), b"step/guest@0.1.0", wanted.as_bytes());
+        assert!(says(guest).starts_with(&format!("it wants `milepost:{wanted}`, and ")));
+    }
+    // A patch with one function more.
+    let more = renamed(random.clone(), b"bytes", b"bites");
+    assert!(says(more.clone()).starts_with("it does not fit the contract: "));
+    let patch = renamed(more, b"step/random@0.1.0", b"step/random@0.1.7");
+    assert!(says(patch).starts_with("it wants `milepost:step/random@0.1.7`, and "));
+    // One that changes nothing runs.
+    let same = renamed(random.clone(), b"step/random@0.1.0", b"step/random@0.1.7");
+    assert!(Inspection::of(&same).unwrap().check().is_ok());
+    // What is no version is no newer one.
+    let odd = renamed(random, b"step/random@0.1.0", b"step/random@0.x.0");
+    assert!(Inspection::of(&odd).map_or(true, |read| read.check().is_err()));
 }
 
 #[test]

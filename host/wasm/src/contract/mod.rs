@@ -30,6 +30,29 @@ pub(super) fn interface(import: &str) -> Option<&str> {
     version.starts_with(v0_1::VERSION).then_some(name)
 }
 
+/// Whether a name of a component is of the contract in a version that is newer than all that the host knows.
+pub(super) fn is_newer(name: &str) -> bool {
+    let version = name
+        .strip_prefix(PACKAGE)
+        .and_then(|name| name.split_once('@'))
+        .and_then(|(_, version)| parsed(version));
+    version.is_some_and(|version| version > v0_1::OFFERED)
+}
+
+/// `1.2.3`; nothing of what is no release.
+fn parsed(version: &str) -> Option<[u32; 3]> {
+    let numbers: Vec<u32> = version
+        .split('.')
+        .map(|number| number.parse().ok())
+        .collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
+/// The newest version of the contract that the host offers.
+pub(super) fn offered() -> String {
+    v0_1::OFFERED.map(|number| number.to_string()).join(".")
+}
+
 /// Whether the host provides an interface of the contract. `types` holds no functions.
 pub(super) fn provides(interface: &str) -> bool {
     interface == "types" || capability::find(interface).is_some()

@@ -59,6 +59,8 @@ wasmtime::component::bindgen!({
 
 /// How interfaces of this version end: a patch changes no type.
 pub(super) const VERSION: &str = "0.1.";
+/// The version that the host offers.
+pub(super) const OFFERED: [u32; 3] = [0, 1, 0];
 /// What a plugin exports: functions and their types, as [`super::Functions`] writes them.
 pub(super) const GUEST: &[(&str, &str)] = &[
     ("describe", "func() -> string"),
