@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::world::World;
 
 /// Seeds that a plain run tries.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 300;
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
