@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use console::Term;
 use milepost::Engine;
 use milepost::core::ids::RunId;
 use milepost::core::shown;
@@ -88,6 +89,13 @@ impl Context {
         };
         listen(global.verbose, spans);
         context
+    }
+
+    /// Rows and columns of the terminal that stdout is; asked each time, since people change it.
+    pub(crate) fn size(&self) -> Option<(usize, usize)> {
+        let size = self.terminal.then(|| Term::stdout().size_checked());
+        let (rows, columns) = size.flatten()?;
+        (rows > 0 && columns > 0).then_some((rows.into(), columns.into()))
     }
 
     /// The reply of a verb: the document, or the text for a person.

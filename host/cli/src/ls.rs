@@ -21,10 +21,13 @@ use super::text::Text;
 use super::watch::{self, View};
 use super::{format, row, words};
 
-/// Rows of a table that is read once: a terminal scrolls.
+/// Rows of a table, and of one that is drawn in place, where no terminal says how many fit.
 const ROWS: usize = 50;
-/// Rows of a table that is drawn in place: on a usual screen nothing scrolls out of it.
 const SCREEN: usize = 20;
+/// Lines of a terminal that are no rows: the headings, a note, and where the next command is typed.
+const BESIDE: usize = 3;
+/// Columns that a narrow terminal does without, the first one first: OWNER, STARTED, TOOK, UPDATED.
+const EXPENDABLE: [usize; 4] = [3, 4, 5, 6];
 
 /// List runs, newest first
 ///
@@ -52,7 +55,7 @@ pub(crate) struct LsArgs {
     /// Print only ids, one a line, of all runs that the list would have without a limit
     #[arg(short, long, value_name = "WHAT", value_enum, conflicts_with_all = ["json", "watch"])]
     output: Option<Output>,
-    /// Maximum number of runs to list; 0 lists all [default: 50; 20 with --watch; all with --json and `-o ids`]
+    /// Maximum number of runs to list; 0 lists all [default: what fits on the terminal; 50 in a pipe; all with --json and `-o ids`]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// List child runs as runs of their own, not under the run that started them
@@ -129,15 +132,22 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         updated_after: args.since.map(|since| now.before(since)),
         ..Filter::default()
     };
-    let most = match (args.limit, cx.json || args.output.is_some(), args.watch) {
-        (Some(0), _, _) | (None, true, _) => None,
-        (Some(limit), _, _) => Some(limit),
-        (None, false, Some(_)) => Some(SCREEN),
-        (None, false, None) => Some(ROWS),
+    let whole = cx.json || args.output.is_some();
+    let most = || match args.limit {
+        Some(0) => None,
+        Some(limit) => Some(limit),
+        None if whole => None,
+        None => Some(screenful(cx, args.watch.is_some())),
+    };
+    // Child runs are no part of a limit, and need room on a terminal, too.
+    let rows = || {
+        let fits = args.limit.is_none() && cx.size().is_some();
+        fits.then(most).flatten()
     };
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
-            let mut snapshot = Snapshot::take(cx, &engine, &filter, most).await?;
+            let mut snapshot = Snapshot::take(cx, &engine, &filter, most()).await?;
+            snapshot.keep(rows());
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -151,7 +161,8 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
             )))
         });
     }
-    let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most))?;
+    let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most()))?;
+    snapshot.keep(rows());
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     if args.output == Some(Output::Ids) {
         let ids = snapshot
@@ -167,7 +178,27 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     ))
 }
 
+/// Rows that the terminal has room for.
+fn screenful(cx: &Context, in_place: bool) -> usize {
+    match (cx.size(), in_place) {
+        (Some((rows, _)), _) => rows.saturating_sub(BESIDE).max(1),
+        (None, true) => SCREEN,
+        (None, false) => ROWS,
+    }
+}
+
 impl Snapshot {
+    /// The first rows, which are the newest runs and what stands under them.
+    fn keep(&mut self, most: Option<usize>) {
+        let cut = most.map_or(0, |most| self.rows.len().saturating_sub(most));
+        if cut > 0 {
+            self.rows.truncate(self.rows.len() - cut);
+            let rows = format::count(cut, "row");
+            self.notes
+                .push(format!("{rows} not shown; `--limit` shows more").into());
+        }
+    }
+
     async fn take(
         cx: &Context,
         engine: &Engine,
@@ -316,7 +347,10 @@ impl Snapshot {
                 .at_most(WORDS),
             ]);
         }
-        table.render()
+        match cx.size() {
+            Some((_, columns)) => table.fit(columns, &EXPENDABLE).render(),
+            None => table.render(),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ async fn repeat<V>(
 /// Where snapshots are shown.
 enum Place {
     /// A screen beside the one on which the person types, which comes back at the end.
-    Screen { last: Text },
+    Screen { last: Text, cx: Context },
     /// One after the other; texts with an empty line in between.
     Paragraphs { begun: bool },
 }
@@ -100,6 +100,7 @@ impl Place {
         drop(stdout::send(ENTER_SCREEN.to_owned()));
         Self::Screen {
             last: Text::default(),
+            cx: cx.clone(),
         }
     }
 
@@ -109,9 +110,14 @@ impl Place {
             View::Text(text) => (text.for_terminal(), text),
         };
         match self {
-            Self::Screen { last } => {
+            Self::Screen { last, cx } => {
                 *last = text;
-                let lines = body.lines().map(|line| format!("{line}{CLEAR_RIGHT}\n"));
+                // One line more would scroll the first one away.
+                let most = cx.size().map_or(usize::MAX, |(rows, _)| rows - 1);
+                let lines = body
+                    .lines()
+                    .take(most)
+                    .map(|line| format!("{line}{CLEAR_RIGHT}\n"));
                 let lines = lines.collect::<String>();
                 stdout::send(format!("{HOME}{lines}{CLEAR_BELOW}"))
             }
@@ -129,7 +135,7 @@ impl Place {
     /// What stays on the terminal after the screen is gone.
     fn last(mut self) -> Text {
         match &mut self {
-            Self::Screen { last } => std::mem::take(last),
+            Self::Screen { last, .. } => std::mem::take(last),
             Self::Paragraphs { .. } => Text::default(),
         }
     }
