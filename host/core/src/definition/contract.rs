@@ -92,6 +92,9 @@ impl<'a> Contract<'a> {
             out.push(mismatch(&shown, allowed, kinds[0], node, template));
             return;
         }
+        if let Template::Expr(expr) = template {
+            self.inside(path, keywords, expr.ty().base(), node, out);
+        }
         self.alternatives(path, keywords, node, template, &place, out);
         fixed(&shown, keywords, node, template, out);
         if let Template::Literal(_) = template {
@@ -149,6 +152,61 @@ impl<'a> Contract<'a> {
                 }
             }
             (_, _) => {}
+        }
+    }
+
+    /// What is known of the elements and fields of an expression's value, which is not written out.
+    fn inside(
+        &self,
+        path: &str,
+        keywords: &'a Map<String, Value>,
+        ty: &Type,
+        node: &Node<'_>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        match ty {
+            Type::List(element) => {
+                if let (Some(schema), None) = (keywords.get("items"), keywords.get("prefixItems")) {
+                    self.of_type(&format!("{path}[..]"), schema, element.base(), node, out);
+                }
+            }
+            Type::Object { fields, .. } => {
+                let properties = keywords.get("properties").and_then(Value::as_object);
+                for (name, ty) in fields {
+                    if let Some(schema) = properties.and_then(|known| known.get(name)) {
+                        let inner = match path {
+                            "" => name.clone(),
+                            path => format!("{path}.{name}"),
+                        };
+                        self.of_type(&inner, schema, ty.base(), node, out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A value of which only the type is known.
+    fn of_type(
+        &self,
+        path: &str,
+        schema: &'a Value,
+        ty: &Type,
+        node: &Node<'_>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        self.work.set(self.work.get().saturating_sub(1));
+        let schema = self.resolved(schema).filter(|_| self.work.get() > 0);
+        let Some(keywords) = schema.and_then(Value::as_object) else {
+            return;
+        };
+        match (kinds(ty), allowed(keywords)) {
+            (Some(kinds), Some(allowed)) if !kinds.iter().any(|kind| allowed.contains(kind)) => {
+                let (shown, allowed) = (shown(path), allowed.join(" or "));
+                let message = format!("{shown} must be {allowed}, this is {}", kinds[0]);
+                out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
+            }
+            _ => self.inside(path, keywords, ty, node, out),
         }
     }
 
@@ -395,16 +453,9 @@ fn fixed(
 /// The JSON Schema types that the value can have, the most telling first; `None` when it can be anything.
 fn kinds_of(node: &Node<'_>, template: &Template) -> Option<Vec<&'static str>> {
     let kinds: &[&str] = match (node.get_ref(), template) {
-        (DeValue::String(_), Template::Expr(expr)) => match expr.ty().base() {
-            Type::Null => &["null"],
-            Type::Bool => &["boolean"],
-            Type::Int => &["integer", "number"],
-            Type::Double | Type::Number => &["number", "integer"],
-            Type::String => &["string"],
-            Type::List(_) => &["array"],
-            Type::Object { .. } => &["object"],
-            Type::Dyn | Type::Optional(_) | Type::OneOf { .. } => return None,
-        },
+        (DeValue::String(_), Template::Expr(expr)) => {
+            return Some(kinds(expr.ty().base())?.to_vec());
+        }
         (DeValue::String(_) | DeValue::Datetime(_), _) => &["string"],
         (DeValue::Integer(_), _) => &["integer", "number"],
         (DeValue::Float(float), _) => {
@@ -424,6 +475,20 @@ fn kinds_of(node: &Node<'_>, template: &Template) -> Option<Vec<&'static str>> {
         (DeValue::Table(_), _) => &["object"],
     };
     Some(kinds.to_vec())
+}
+
+/// What a value of a type can be, in the words of JSON Schema; `None` where nothing is known.
+fn kinds(ty: &Type) -> Option<&'static [&'static str]> {
+    Some(match ty {
+        Type::Null => &["null"],
+        Type::Bool => &["boolean"],
+        Type::Int => &["integer", "number"],
+        Type::Double | Type::Number => &["number", "integer"],
+        Type::String => &["string"],
+        Type::List(_) => &["array"],
+        Type::Object { .. } => &["object"],
+        Type::Dyn | Type::Optional(_) | Type::OneOf { .. } => return None,
+    })
 }
 
 /// The values of the keyword `type`.
