@@ -66,7 +66,7 @@ const SAME: &[&[&str]] = &[
     &["continue", "ignore", "skip", "proceed"],
     &["pause", "suspend", "stop", "wait"],
     &["reject", "deny", "decline", "fail"],
-    &["approve", "accept", "continue", "proceed"],
+    &["approve", "accept"],
     &["approved", "approve", "accepted", "yes", "ok"],
     &["rejected", "reject", "denied", "declined", "no"],
     &["cancel", "abort", "stop", "fail"],
@@ -101,6 +101,8 @@ mod tests {
             ("array", &["string", "json"], Some("json")),
             ("always", &["all_success", "all_done"], Some("all_done")),
             ("approve", &["approved", "rejected"], Some("approved")),
+            // Nothing that nobody decided is called approved.
+            ("continue", &["reject", "approve", "stay"], None),
             ("purple", &["completed"], None),
         ] {
             assert_eq!(choice(word, choices), expected, "{word}");

@@ -102,12 +102,29 @@ fn scalar(shape: &'static Shape, value: &DeValue<'_>) -> Option<String> {
         }
         (Shape::Instant, DeValue::Datetime(at)) => Some(format!("\"'{at}'\"")),
         (Shape::Items, DeValue::Array(_)) => Some("\"[1, 2, 3]\"".to_owned()),
+        // An expression as it stands, though templates have it in braces.
+        (Shape::Items | Shape::Condition, DeValue::String(text)) => Some(toml_text(bare(text))),
         (shape, DeValue::Array(items)) if is_text(shape) => match &items[..] {
             [only] => Some(toml_text(only.get_ref().as_str()?)),
             _ => None,
         },
         (shape, value) if is_text(shape) => quoted(value),
         _ => None,
+    }
+}
+
+/// `inputs.files` of `${ inputs.files }`, and of what users of GitHub Actions write.
+fn bare(text: &str) -> &str {
+    let inner = text
+        .trim()
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    match inner {
+        Some(inner) if !inner.contains("${") => {
+            let inner = inner.strip_prefix('{').unwrap_or(inner);
+            inner.strip_suffix('}').unwrap_or(inner).trim()
+        }
+        _ => text,
     }
 }
 
@@ -209,6 +226,7 @@ fn belongs(record: &'static Record, value: &DeValue<'_>) -> Option<(&'static str
                     let word = word.or_else(|| choice(text, words))?;
                     Some((first.name, format!("\"{word}\"")))
                 }
+                Shape::Items | Shape::Condition => Some((first.name, toml_text(bare(text)))),
                 shape if is_text(shape) => Some((first.name, toml_text(text))),
                 _ => None,
             }

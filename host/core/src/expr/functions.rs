@@ -57,7 +57,7 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
         "all" | "exists" | "exists_one" | "existsOne" | "map" | "filter" | "optMap"
         | "optFlatMap" => unsupported(
             "loops over a list are not supported",
-            "ask `x in list`, or compute the answer in a step",
+            "ask `x in list`, or compute the answer in a step, which can be a file of JavaScript (`source = \"steps.js\"`)",
         ),
         "matches" => unsupported(
             "regular expressions are not supported",

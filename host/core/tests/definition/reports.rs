@@ -40,7 +40,7 @@ reports! {
     b334_kinds b358_retry_on_a_loop b367_child_files b370_fan_outs b376_child_inputs b47_files b48_loop_outputs doubled_braces instants literal_braces b48_manifest_outputs b5_three_mistakes b63_one_parser
     b65_legacy_and b67_empty_conditions b9_unknown_kind children_of_items columns_in_strings compensations dashed_ids deadlines digest ends finally finally_needs first_iteration grants grants_wanted
     duplicate_keys expression_too_long expression_types in_mistakes inputs limits manifest_inputs
-    manifest_nested manifest_steps max_iterations_twice names no_steps not_toml status_words step_is_a_table
+    manifest_nested manifest_elements foreach_templates manifest_steps max_iterations_twice names no_steps not_toml status_words step_is_a_table
     step_not_a_table template_in_condition templates types unused_plugin use_forms values waits
 }
 
