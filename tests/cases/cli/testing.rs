@@ -120,6 +120,37 @@ fn files_that_cannot_be_used_are_told_whole_and_nothing_is_executed() {
 }
 
 #[test]
+fn what_is_expected_has_a_table_of_its_own() {
+    let cli = Cli::new();
+    cli.write(
+        "bad.test.toml",
+        "schema = 1\nworkflow = \"flow.toml\"\n\n[[test]]\nname = \"a\"\nstep = \"x\"\noutput = 1\noutputs = { x = 1 }\n",
+    );
+    let mut session = cli.session();
+    session.milepost("test bad.test.toml");
+    session.reads(expect![[r#"
+        $ milepost test bad.test.toml
+        error[MP0101]: a test has no key `output`
+         --> bad.test.toml:7:1
+          |
+        7 | output = 1
+          | ^^^^^^
+          |
+          = help: what is expected has a table of its own: `expect = { output = .. }`
+
+        error[MP0108]: `x` is the step that is tested; `outputs` are those of others
+         --> bad.test.toml:8:11
+          |
+        8 | outputs = { x = 1 }
+          |           ^^^^^^^^^
+          |
+          = help: what is expected of it: `expect = { output = .. }`
+        1 file of tests cannot be used; no test was executed
+        [exit 65]
+    "#]]);
+}
+
+#[test]
 fn an_update_writes_what_happened_and_leaves_the_rest() {
     let cli = Cli::new();
     three(&cli);

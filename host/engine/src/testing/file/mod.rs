@@ -354,6 +354,14 @@ impl Reader<'_> {
         test.secrets = self.secrets(table);
         self.kept(table, &mut test);
         for (id, output) in self.json_table(table, "outputs").unwrap_or_default() {
+            if step.as_ref() == Some(&id) {
+                let span = self.span(table, "outputs");
+                let message =
+                    format!("`{id}` is the step that is tested; `outputs` are those of others");
+                let problem = Diagnostic::error(codes::BAD_NAME, span, message);
+                self.out
+                    .push(problem.with_help("what is expected of it: `expect = { output = .. }`"));
+            }
             match StepId::new(&id) {
                 Ok(id) => drop(test.outputs.insert(id, output)),
                 Err(_) => {
@@ -705,6 +713,15 @@ impl Reader<'_> {
             }
             let message = format!("{what} has no key `{given}`");
             let problem = Diagnostic::error(codes::UNKNOWN_KEY, name.span(), message);
+            let given = given.as_ref();
+            let is_expected = EXPECT.contains(&given) || workflow::EXPECT.contains(&given);
+            if known.contains(&"expect") && is_expected {
+                let help = format!(
+                    "what is expected has a table of its own: `expect = {{ {given} = .. }}`"
+                );
+                self.out.push(problem.with_help(help));
+                continue;
+            }
             let near = nearest(given, known.iter().copied());
             self.out.push(match near.is_empty() {
                 true => problem.with_help(format!("its keys are `{}`", known.join("`, `"))),
