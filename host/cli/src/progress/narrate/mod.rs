@@ -15,6 +15,7 @@ use milepost::core::stop::{Came, Stop, Why};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
+use serde_json::Value;
 
 use self::fan_outs::FanOuts;
 use super::limits::Limits;
@@ -260,9 +261,9 @@ impl Narrator {
             }
             Event::Step {
                 path,
-                event: StepEvent::Wait(WaitEvent::Ended { .. }),
+                event: StepEvent::Wait(WaitEvent::Ended { output }),
             } => {
-                let done = style.green("completed") + ", the wait is over";
+                let done = style.green("completed") + ", " + without_an_answer(&output.value());
                 Some(lasting(step(path) + done))
             }
             Event::Step {
@@ -474,6 +475,15 @@ fn passing(text: impl Into<Text>) -> Line {
     Line {
         text: text.into().one_line(),
         passing: true,
+    }
+}
+
+/// What came of a wait that time ended.
+fn without_an_answer(output: &Value) -> String {
+    match (output["decision"].as_str(), output["timed_out"].as_bool()) {
+        (Some(decision), _) => format!("nobody decided in time: {decision}"),
+        (None, Some(true)) => "nothing came in time".to_owned(),
+        (None, _) => "the wait is over".to_owned(),
     }
 }
 
