@@ -11,8 +11,9 @@ use milepost::core::shown;
 use milepost::wasm_plugins::WasmPlugins;
 use serde::Serialize;
 use serde_json::Value;
+use tracing::Metadata;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -490,17 +491,23 @@ fn listen(verbose: u8, spans: Option<Spans>) {
         .with_writer(LogLine::default)
         .with_ansi(false)
         .with_target(false)
-        .with_filter(of_milepost(level).and(filter_fn(|what| what.is_event())));
+        .with_filter(of_milepost(level).and(only(|what| what.is_event(), level)));
     let log = tracing_subscriber::registry().with(lines);
     // Not an empty layer: where nobody listens, a span has to cost nothing.
     match spans {
         None => log.init(),
         Some(spans) => {
-            let only = filter_fn(|what| what.is_span());
-            log.with(spans.with_filter(of_milepost(LevelFilter::DEBUG).and(only)))
+            let level = LevelFilter::DEBUG;
+            log.with(spans.with_filter(of_milepost(level).and(only(|what| what.is_span(), level))))
                 .init();
         }
     }
+}
+
+/// Says up to which level it lets anything through: what is beyond costs nothing then, not even a question. The packages that guests are
+/// called with talk at every call.
+fn only(kind: fn(&Metadata<'_>) -> bool, level: LevelFilter) -> FilterFn {
+    filter_fn(kind).with_max_level_hint(level)
 }
 
 fn of_milepost(level: LevelFilter) -> Targets {

@@ -2,7 +2,7 @@
 //!
 //! Every stored shape has a version of its own, so that one of them can change without the others.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::payload::{FindBlob, MissingBlob, hydrate};
@@ -64,6 +64,22 @@ impl Format {
             .ok_or_else(|| DecodeError::malformed(&"it has no body"))?;
         hydrate(&mut inner, pointers, find)?;
         Ok(inner)
+    }
+
+    /// Reads a stored body straight into `T`, which is much faster than the tree that [`Self::open`] makes of it. `None` where that does
+    /// not work: because it names blobs, which no `T` takes, or because something is wrong with it. `open` finds out.
+    pub(crate) fn read<'t, T: Deserialize<'t>>(self, text: &'t str) -> Option<T> {
+        #[derive(Deserialize)]
+        struct Stored<T> {
+            format: u32,
+            body: T,
+        }
+        // Only to save the attempt: a user's value may say so, too.
+        if text.contains("\"blob\":") {
+            return None;
+        }
+        let stored: Stored<T> = serde_json::from_str(text).ok()?;
+        (stored.format <= self.version).then_some(stored.body)
     }
 
     /// Wraps a record with the version.

@@ -172,13 +172,15 @@ impl Tape {
         if entries.is_empty() && self.not_replayable.is_none() {
             return None;
         }
+        let texts: Vec<String> = entries.iter().map(text_of).collect();
         self.kept = Some(TapeReference {
             started,
             entries: entries.len() as u64,
-            digest: digest_of(&entries),
+            digest: Digest::of(texts.concat().as_bytes()),
         });
-        let rest = entries.get(saved..).unwrap_or_default();
-        (!rest.is_empty()).then(|| json_of(rest))
+        let rest = texts.get(saved..).unwrap_or_default();
+        // As `json_of` has it.
+        (!rest.is_empty()).then(|| format!("[{}]", rest.join(",")))
     }
 
     /// Puts entries that were kept apart back in.
@@ -215,9 +217,10 @@ pub fn json_of(entries: &[TapeEntry]) -> String {
 }
 
 fn digest_of(entries: &[TapeEntry]) -> Digest {
-    let mut text = String::new();
-    for entry in entries {
-        text.push_str(&serde_json::to_string(entry).expect("as in `json_of`"));
-    }
+    let text: String = entries.iter().map(text_of).collect();
     Digest::of(text.as_bytes())
+}
+
+fn text_of(entry: &TapeEntry) -> String {
+    serde_json::to_string(entry).expect("as in `json_of`")
 }

@@ -12,6 +12,7 @@ mod repeat;
 mod run;
 mod step;
 mod stored;
+mod tagged;
 mod wait;
 
 pub use for_each::ForEachEvent;

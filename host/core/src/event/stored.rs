@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::tagged::{self, TypeFirst};
 use super::{
     AttemptStarted, CarriedWorkflow, ChildEnding, ClaimCause, DefinitionChanged, Event,
     ForEachEvent, LoopEvent, RunCreated, RunEvent, RunResumed, Skip, StepEvent, Undo, WaitEvent,
@@ -25,15 +26,28 @@ use crate::wait::{Verdict, Wait};
 /// The version of the stored form of events.
 const EVENTS: Format = Format { version: 1 };
 
-/// An event as it is stored. It borrows what is written, and owns what was read.
-#[derive(Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(
-    feature = "schema",
-    schemars(rename = "Event", description = "What happened: `type` says what.")
-)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Stored<'a> {
+/// The shape of a stored event, as two types with the same variants. They differ in what serde makes of them: `Stored` is written with
+/// `type` inside, `Read` is read once that was taken off (see [`tagged`]).
+macro_rules! shape {
+    ($variants:tt) => {
+        /// An event as it is stored. It borrows what is written.
+        #[derive(Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(rename = "Event", description = "What happened: `type` says what.")
+        )]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Stored<'a> $variants
+
+        /// The same as it is read: `type` was taken off, and says which variant it is.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Read<'a> $variants
+    };
+}
+
+shape!({
     RunCreated(Cow<'a, RunCreated>),
     RunClaimed {
         owner: Cow<'a, str>,
@@ -232,7 +246,7 @@ enum Stored<'a> {
         stop: Cow<'a, Stop>,
         by: Cow<'a, str>,
     },
-}
+});
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
@@ -511,24 +525,24 @@ fn of_for_each<'a>(path: Cow<'a, Path>, event: &'a ForEachEvent) -> Stored<'a> {
     }
 }
 
-impl TryFrom<Stored<'_>> for Event {
+impl TryFrom<Read<'_>> for Event {
     type Error = serde_json::Error;
 
-    fn try_from(stored: Stored<'_>) -> Result<Self, serde_json::Error> {
+    fn try_from(stored: Read<'_>) -> Result<Self, serde_json::Error> {
         let step = |path: Cow<'_, Path>, event: StepEvent| event.at(path.into_owned());
         Ok(match stored {
-            Stored::RunCreated(created) => RunEvent::Created(created.into_owned()).into(),
-            Stored::RunClaimed { owner, cause } => RunEvent::Claimed {
+            Read::RunCreated(created) => RunEvent::Created(created.into_owned()).into(),
+            Read::RunClaimed { owner, cause } => RunEvent::Claimed {
                 owner: owner.into_owned(),
                 cause,
             }
             .into(),
-            Stored::RunReleased { reason } => RunEvent::Released {
+            Read::RunReleased { reason } => RunEvent::Released {
                 reason: reason.into_owned(),
             }
             .into(),
-            Stored::RunResumed(resumed) => RunEvent::Resumed(resumed.into_owned()).into(),
-            Stored::DefinitionChanged {
+            Read::RunResumed(resumed) => RunEvent::Resumed(resumed.into_owned()).into(),
+            Read::DefinitionChanged {
                 definition,
                 plugins,
                 children,
@@ -544,7 +558,7 @@ impl TryFrom<Stored<'_>> for Event {
                 inputs: inputs.map(Cow::into_owned),
             })
             .into(),
-            Stored::RunPostponed {
+            Read::RunPostponed {
                 reason,
                 due_at,
                 waited,
@@ -554,43 +568,43 @@ impl TryFrom<Stored<'_>> for Event {
                 waited,
             }
             .into(),
-            Stored::RunHeld { by } => RunEvent::Held {
+            Read::RunHeld { by } => RunEvent::Held {
                 by: by.into_owned(),
             }
             .into(),
-            Stored::ClockCorrected { back_millis, steps } => RunEvent::ClockCorrected {
+            Read::ClockCorrected { back_millis, steps } => RunEvent::ClockCorrected {
                 back_millis,
                 steps: steps.into_owned(),
             }
             .into(),
-            Stored::RunPaused { stop } => RunEvent::Paused {
+            Read::RunPaused { stop } => RunEvent::Paused {
                 stop: stop.into_owned(),
             }
             .into(),
-            Stored::RunFinishing { ending } => RunEvent::Finishing {
+            Read::RunFinishing { ending } => RunEvent::Finishing {
                 ending: ending.into_owned(),
             }
             .into(),
-            Stored::FinallyStarted {} => RunEvent::FinallyStarted.into(),
-            Stored::RunCompleted { output } => RunEvent::Completed {
+            Read::FinallyStarted {} => RunEvent::FinallyStarted.into(),
+            Read::RunCompleted { output } => RunEvent::Completed {
                 output: output.into_owned(),
             }
             .into(),
-            Stored::RunFailed { stop } => RunEvent::Failed {
+            Read::RunFailed { stop } => RunEvent::Failed {
                 stop: stop.into_owned(),
             }
             .into(),
-            Stored::RunCancelled { stop } => RunEvent::Cancelled {
+            Read::RunCancelled { stop } => RunEvent::Cancelled {
                 stop: stop.into_owned(),
             }
             .into(),
-            Stored::RunCompensating { cancels, stop, by } => RunEvent::Compensating {
+            Read::RunCompensating { cancels, stop, by } => RunEvent::Compensating {
                 cancels,
                 stop: stop.into_owned(),
                 by: by.into_owned(),
             }
             .into(),
-            Stored::StepStarted {
+            Read::StepStarted {
                 path,
                 attempt,
                 input,
@@ -605,7 +619,7 @@ impl TryFrom<Stored<'_>> for Event {
                     timeout_millis,
                 }),
             ),
-            Stored::StepCompleted {
+            Read::StepCompleted {
                 path,
                 attempt,
                 output,
@@ -620,7 +634,7 @@ impl TryFrom<Stored<'_>> for Event {
                     tape: tape.into_owned(),
                 },
             ),
-            Stored::AttemptFailed {
+            Read::AttemptFailed {
                 path,
                 attempt,
                 error,
@@ -635,7 +649,7 @@ impl TryFrom<Stored<'_>> for Event {
                     tape: tape.into_owned(),
                 },
             ),
-            Stored::StepFailed {
+            Read::StepFailed {
                 path,
                 attempt,
                 error,
@@ -648,7 +662,7 @@ impl TryFrom<Stored<'_>> for Event {
                     tape: tape.into_owned(),
                 },
             ),
-            Stored::StepPaused {
+            Read::StepPaused {
                 path,
                 attempt,
                 pause,
@@ -665,10 +679,10 @@ impl TryFrom<Stored<'_>> for Event {
                     tape: tape.into_owned(),
                 },
             ),
-            Stored::StepInterrupted { path, attempt } => {
+            Read::StepInterrupted { path, attempt } => {
                 step(path, StepEvent::Interrupted { attempt })
             }
-            Stored::RunEnding {
+            Read::RunEnding {
                 path,
                 status,
                 message,
@@ -681,11 +695,9 @@ impl TryFrom<Stored<'_>> for Event {
                     output: output.into_owned(),
                 },
             ),
-            Stored::StepContinued { path } => step(path, StepEvent::Continued),
-            Stored::DeadlineSet { path, deadline } => {
-                step(path, StepEvent::DeadlineSet { deadline })
-            }
-            Stored::StepSkipped {
+            Read::StepContinued { path } => step(path, StepEvent::Continued),
+            Read::DeadlineSet { path, deadline } => step(path, StepEvent::DeadlineSet { deadline }),
+            Read::StepSkipped {
                 path,
                 condition,
                 needs,
@@ -699,15 +711,15 @@ impl TryFrom<Stored<'_>> for Event {
                 };
                 step(path, StepEvent::Skipped(skip))
             }
-            Stored::WaitStarted { path, wait } => {
+            Read::WaitStarted { path, wait } => {
                 let wait = wait.into_owned();
                 step(path, WaitEvent::Started { wait }.into())
             }
-            Stored::WaitEnded { path, output } => {
+            Read::WaitEnded { path, output } => {
                 let output = output.into_owned();
                 step(path, WaitEvent::Ended { output }.into())
             }
-            Stored::SignalReceived {
+            Read::SignalReceived {
                 path,
                 signal,
                 data,
@@ -720,7 +732,7 @@ impl TryFrom<Stored<'_>> for Event {
                     sent_at,
                 }),
             ),
-            Stored::ApprovalDecided {
+            Read::ApprovalDecided {
                 path,
                 decision,
                 comment,
@@ -735,7 +747,7 @@ impl TryFrom<Stored<'_>> for Event {
                     rework: rework.into_owned(),
                 }),
             ),
-            Stored::ChildEnded {
+            Read::ChildEnded {
                 path,
                 run,
                 seq,
@@ -758,10 +770,10 @@ impl TryFrom<Stored<'_>> for Event {
                 let run = run.into_owned();
                 step(path, WaitEvent::ChildEnded { run, seq, ending }.into())
             }
-            Stored::LoopIterationStarted { path, iteration } => {
+            Read::LoopIterationStarted { path, iteration } => {
                 step(path, LoopEvent::IterationStarted { iteration }.into())
             }
-            Stored::LoopIterationEnded {
+            Read::LoopIterationEnded {
                 path,
                 iteration,
                 condition_met,
@@ -772,7 +784,7 @@ impl TryFrom<Stored<'_>> for Event {
                     condition_met,
                 }),
             ),
-            Stored::LoopCompleted {
+            Read::LoopCompleted {
                 path,
                 iterations,
                 condition_met,
@@ -783,20 +795,20 @@ impl TryFrom<Stored<'_>> for Event {
                     condition_met,
                 }),
             ),
-            Stored::FanOutStarted { path, items, kept } => {
+            Read::FanOutStarted { path, items, kept } => {
                 let items = items.into_owned();
                 step(path, ForEachEvent::Started { items, kept }.into())
             }
-            Stored::ItemStarted { path } => step(path, ForEachEvent::ItemStarted.into()),
-            Stored::ItemCompleted { path, output } => {
+            Read::ItemStarted { path } => step(path, ForEachEvent::ItemStarted.into()),
+            Read::ItemCompleted { path, output } => {
                 let output = output.into_owned();
                 step(path, ForEachEvent::ItemCompleted { output }.into())
             }
-            Stored::ItemCancelled { path, by } => {
+            Read::ItemCancelled { path, by } => {
                 let by = by.into_owned();
                 step(path, ForEachEvent::ItemCancelled { by }.into())
             }
-            Stored::FanOutCompleted { path, output } => {
+            Read::FanOutCompleted { path, output } => {
                 let output = output.into_owned();
                 step(path, ForEachEvent::Completed { output }.into())
             }
@@ -835,6 +847,9 @@ impl Event {
     /// # Errors
     /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
     pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
+        if let Some(TypeFirst(event)) = EVENTS.read::<TypeFirst<Read<'_>>>(text) {
+            return event.try_into().map_err(|e| DecodeError::malformed(&e));
+        }
         let mut body = EVENTS.open(
             text,
             &[
@@ -852,8 +867,8 @@ impl Event {
         for record in kept.into_iter().flatten() {
             hydrate(record, &RECORD_VALUES, find)?;
         }
-        let stored: Stored<'static> =
-            serde_json::from_value(body).map_err(|e| DecodeError::malformed(&e))?;
-        stored.try_into().map_err(|e| DecodeError::malformed(&e))
+        let event = tagged::read::<Read<'static>>(body);
+        let event = event.and_then(Self::try_from);
+        event.map_err(|e| DecodeError::malformed(&e))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use milepost_core::event::{Event, RunEvent};
+use milepost_core::event::{Event, RunEvent, StepEvent};
+use milepost_core::payload::Payload;
 use milepost_core::stop::StopCode;
 use milepost_core::stored::DecodeError;
+use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
 fn decode(body: &Value) -> Result<Event, DecodeError> {
@@ -169,9 +171,37 @@ fn every_event_is_written_as_it_always_was() {
         let text = format!(r#"{{"format":1,"body":{body}}}"#).replace("DIGEST", &digest);
         let event = Event::decode(&text, &|_| None).unwrap();
         assert_eq!(event.encode(), text);
+        // Whoever sorts its members, `type` among them, reads the same.
+        let sorted: Value = serde_json::from_str(&text).unwrap();
+        let sorted = Event::decode(&sorted.to_string(), &|_| None);
+        assert_eq!(sorted.as_ref(), Ok(&event));
         names.insert(event.name());
     }
     assert_eq!(names.len(), smallest().len());
+}
+
+#[test]
+fn a_value_may_say_anything_and_comes_back_as_it_is() {
+    for value in [
+        json!({ "blob": "a blob of mine" }),
+        json!({ "of_blob": "1", "type": "run_held", "inline": [{ "blob": null }] }),
+        json!("\"blob\": \"sha256:0\", \"type\": 5"),
+    ] {
+        let event = Event::Step {
+            path: "a".parse().unwrap(),
+            event: StepEvent::Completed {
+                attempt: 1,
+                output: Payload::new(value.clone()),
+                undo: None,
+                tape: Tape::default(),
+            },
+        };
+        assert_eq!(
+            Event::decode(&event.encode(), &|_| None),
+            Ok(event),
+            "{value}"
+        );
+    }
 }
 
 /// The stored text of stops, one of each kind, with everything that it can hold.

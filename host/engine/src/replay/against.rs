@@ -1,9 +1,11 @@
 //! The journal against the core, in order, and its attempts beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use milepost_core::decide::{settle, settle_recorded};
 use milepost_core::event::{
     AttemptStarted, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
@@ -17,7 +19,7 @@ use milepost_core::replay::{
 };
 use milepost_core::state::RunState;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::attempt::{Done, Found, Job, not_replayable, outcome_json};
 use super::checkpoint::{checkpoint_differs, damaged};
@@ -28,6 +30,7 @@ use super::{
 use crate::attempt::{Mode, NoHost};
 use crate::carried;
 use crate::engine::EngineError;
+use crate::engine::driver::panic_text;
 use crate::engine::launch::Launch;
 use crate::plugin::{LoadedPlugin, PluginSource};
 use crate::record::{self, RecordError};
@@ -151,6 +154,8 @@ struct Replayer<'a> {
     /// Attempts that were started and have no outcome yet.
     started: BTreeMap<(Path, u32), Launch>,
     flying: JoinSet<Done>,
+    /// How many of them there may be.
+    at_once: usize,
     /// Events that ended the attempts that were executed.
     executed: Vec<u64>,
     skipped: Vec<(u64, NotReplayed)>,
@@ -184,6 +189,7 @@ impl<'a> Replayer<'a> {
             last,
             started: BTreeMap::new(),
             flying: JoinSet::new(),
+            at_once: at_once(),
             executed: Vec::new(),
             skipped: Vec::new(),
             not_compared: Vec::new(),
@@ -437,7 +443,7 @@ impl<'a> Replayer<'a> {
         replaced.then(|| plugin.to_owned())
     }
 
-    /// Begins to execute an attempt again, once there is room.
+    /// Executes an attempt again: beside the journal where there is room, or at once.
     async fn begin(&mut self, entry: &Entry, ending: Ending) -> Result<(), EngineError> {
         let Ending {
             path,
@@ -477,9 +483,6 @@ impl<'a> Replayer<'a> {
                 return Ok(());
             }
         };
-        while self.flying.len() >= at_once() {
-            self.land().await?;
-        }
         self.executed.push(entry.seq);
         let replaced = self.replacement(&path);
         let job = Job {
@@ -497,8 +500,19 @@ impl<'a> Replayer<'a> {
             redacted: self.is_redacted(),
             verify: self.options.verify,
         };
-        self.flying.spawn(job.execute());
-        Ok(())
+        while let Some(landed) = self.flying.try_join_next() {
+            self.landed(landed).await?;
+        }
+        if self.flying.len() < self.at_once {
+            self.flying.spawn(job.execute());
+            return Ok(());
+        }
+        // Most attempts take less time than to fall asleep and be woken: whoever reads the journal lends a hand instead.
+        let executed = AssertUnwindSafe(job.execute()).catch_unwind().await;
+        match executed {
+            Ok(done) => self.judge(done).await,
+            Err(panic) => Err(EngineError::Panicked(panic_text(panic.as_ref()))),
+        }
     }
 
     /// Waits for all attempts.
@@ -513,9 +527,15 @@ impl<'a> Replayer<'a> {
     /// Waits for an attempt to end.
     async fn land(&mut self) -> Result<(), EngineError> {
         match self.flying.join_next().await {
-            Some(Ok(done)) => self.judge(done).await,
-            Some(Err(error)) => Err(EngineError::Panicked(error.to_string())),
+            Some(landed) => self.landed(landed).await,
             None => Ok(()),
+        }
+    }
+
+    async fn landed(&mut self, landed: Result<Done, JoinError>) -> Result<(), EngineError> {
+        match landed {
+            Ok(done) => self.judge(done).await,
+            Err(error) => Err(EngineError::Panicked(error.to_string())),
         }
     }
 
