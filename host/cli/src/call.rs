@@ -200,6 +200,7 @@ impl CallArgs {
             digest: None,
             config: Arc::default(),
             grants: Arc::default(),
+            validate: true,
         };
         let shown = self.component.display().to_string();
         let read = source.read(&shown, &spec, Path::new(""))?;

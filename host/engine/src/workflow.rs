@@ -172,12 +172,14 @@ impl Workflow {
         self
     }
 
-    /// The component of that name.
+    /// The component of that name; `checked`: with inputs and outputs held against its manifest.
     #[must_use]
-    pub fn callable(&self, plugin: &str) -> Option<Arc<dyn Callable>> {
-        self.plugins
-            .get(plugin)
-            .map(|plugin| Arc::clone(&plugin.callable))
+    pub fn callable(&self, plugin: &str, checked: bool) -> Option<Arc<dyn Callable>> {
+        let plugin = self.plugins.get(plugin)?;
+        Some(match checked {
+            true => plugin.checked(),
+            false => Arc::clone(&plugin.callable),
+        })
     }
 }
 
