@@ -5,12 +5,12 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode, Unsaved};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
-use milepost_core::definition::PluginSpec;
+use milepost_core::definition::{Manifest, PluginSpec};
 use milepost_core::ids::Digest;
+use milepost_core::json_schema::Contracts;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
-use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -29,6 +29,7 @@ struct Scripted {
     steps: BTreeMap<String, Arc<Body>>,
     calls: Vec<String>,
     build: u32,
+    manifest: Option<Manifest>,
     missing: bool,
     unusable: bool,
     loads: usize,
@@ -109,6 +110,13 @@ impl Script {
         self.shared().loads
     }
 
+    /// Declares inputs and outputs of its steps, from when it is loaded next. `None`: it says nothing of them.
+    pub fn declare(&self, steps: Option<Value>) {
+        let manifest = steps.map(|steps| json!({ "name": "p", "steps": steps }).to_string());
+        self.shared().manifest =
+            manifest.map(|text| Manifest::parse(&text).expect("a manifest of a test"));
+    }
+
     /// Builds the component anew: its digest is another one from now on.
     pub fn rebuild(&self) {
         self.shared().build += 1;
@@ -169,7 +177,13 @@ impl PluginSource for Script {
         shared.loads += 1;
         Ok(LoadedPlugin {
             digest: component.digest,
-            manifest: None,
+            manifest: shared.manifest.clone(),
+            contracts: Arc::new(
+                shared
+                    .manifest
+                    .as_ref()
+                    .map_or_else(Default::default, Contracts::of),
+            ),
             functions: Arc::default(),
             callable: Arc::new(self.clone()),
         })
@@ -195,14 +209,8 @@ impl Callable for Script {
                 shared.body(&call.step)
             };
             CallResult {
-                outcome: body(call).await,
-                tape: Tape::default(),
-                unsaved: Unsaved::default(),
                 logs: vec![line],
-                progress: None,
-                divergence: None,
-                fuel: None,
-                memory: None,
+                ..CallResult::of(body(call).await)
             }
         })
     }

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::attempt::{BoxFuture, Call, CallResult, Callable, Unsaved};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::limits::JSON_DEPTH;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
-use milepost_core::tape::Tape;
 use milepost_tests::rng::hash;
 use milepost_tests::values::value;
 use serde_json::{Value, json};
@@ -189,6 +188,7 @@ impl PluginSource for Steps {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            contracts: Arc::default(),
             functions: Arc::default(),
             callable: Arc::new(self.clone()),
         })
@@ -213,19 +213,10 @@ impl Callable for Steps {
                 true => self.stormy((chance >> 32) % 100, &value(chance, JSON_DEPTH)),
                 false => None,
             };
-            CallResult {
-                outcome: outcome.unwrap_or_else(|| {
-                    let value = value(chance, JSON_DEPTH - 1);
-                    Outcome::Completed(json!({ "at": path, "value": value }))
-                }),
-                tape: Tape::default(),
-                unsaved: Unsaved::default(),
-                logs: Vec::new(),
-                progress: None,
-                divergence: None,
-                fuel: None,
-                memory: None,
-            }
+            CallResult::of(outcome.unwrap_or_else(|| {
+                let value = value(chance, JSON_DEPTH - 1);
+                Outcome::Completed(json!({ "at": path, "value": value }))
+            }))
         })
     }
 }

@@ -21,6 +21,7 @@ use super::{
     approve, artifacts, call, completions, context, dev, diff, doctor, dry_run, eval, events,
     explain, export, fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, new, plugin,
     replay, run, schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    workflows,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -183,6 +184,7 @@ pub(crate) enum Verb {
     New(new::NewArgs),
     Call(call::CallArgs),
     Test(test::TestArgs),
+    Workflows(workflows::WorkflowsArgs),
     Validate(validate::ValidateArgs),
     DryRun(dry_run::DryRunArgs),
     Graph(graph::GraphArgs),

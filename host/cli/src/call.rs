@@ -19,7 +19,7 @@ use milepost::core::shown::{self, Shown};
 use milepost::core::tape::TapeEntry;
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost::report::RunReport;
-use milepost::workflow::Workflow;
+use milepost::workflow::{OpenError, Workflow};
 use serde_json::Value;
 use toml::Table;
 
@@ -94,7 +94,12 @@ pub(super) fn run(args: &CallArgs, cx: &Context) -> Result<Reply, Failure> {
     let input = read_input(&args.input)?;
     let source = Watched::new(cx.plugins_within(&args.memory, 1));
     let text = args.definition(&input, &source)?;
-    let workflow = Workflow::link(Path::new(FILE), &text, &source)?;
+    let linked = Workflow::link(Path::new(FILE), &text, &source);
+    let workflow = linked.map_err(|error| match error {
+        // The definition is made up: places in it tell nothing.
+        OpenError::Unusable { cause, .. } => Failure::from(*cause),
+        other => other.into(),
+    })?;
     let values = Value::Array(input.into_iter().map(|(_, value)| value).collect());
     let inputs = BTreeMap::from([(VALUES.to_owned(), values)]);
     let unkept = |error: std::io::Error| {
@@ -200,6 +205,7 @@ impl CallArgs {
             digest: None,
             config: Arc::default(),
             grants: Arc::default(),
+            validate: true,
         };
         let shown = self.component.display().to_string();
         let read = source.read(&shown, &spec, Path::new(""))?;

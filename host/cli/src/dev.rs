@@ -28,7 +28,7 @@ use super::signals::{self, Signals};
 use super::start::StartArgs;
 use super::watched::{self, Look};
 use super::world_args::{World, WorldArgs};
-use super::{ending, format, place};
+use super::{ending, format, named, place};
 
 /// How often a run that stands still is asked whether it can continue.
 const ASKS: Duration = Duration::from_secs(1);
@@ -64,11 +64,13 @@ pub(crate) struct DevArgs {
 pub(super) fn run(args: &DevArgs, cx: &Context) -> Result<Reply, Failure> {
     let runtime = runtime()?;
     let mut signals = Signals::listen(Weak::new()).map_err(|error| signals::refused(&error))?;
+    let mut start = args.start.clone();
+    start.file = named::file(&start.file, cx)?;
     let mut session = Session {
         cx,
         world: args.world.read()?,
         plugins: cx.plugins_within(&args.memory, 1),
-        start: args.start.clone(),
+        start,
         built: BTreeMap::new(),
     };
     loop {

@@ -20,7 +20,7 @@ use super::failure::{Code, Failure};
 use super::inputs::{self, InputArgs};
 use super::text::Text;
 use super::words::dry_run as words;
-use super::{format, words::stop};
+use super::{format, named, words::stop};
 
 /// Simulate a workflow over stubs
 ///
@@ -60,7 +60,8 @@ pub(crate) struct DryRunArgs {
 
 pub(super) fn run(args: DryRunArgs, cx: &Context) -> Result<Reply, Failure> {
     let plugins = cx.plugins();
-    let (workflow, schemas) = open(&args.file, plugins.as_ref())?;
+    let file = named::file(&args.file, cx)?;
+    let (workflow, schemas) = open(&file, plugins.as_ref())?;
     let definition = &workflow.definition;
     let stubs = stubs(&args, definition, &schemas)?;
     // Also where the inputs do not let it go on.

@@ -46,6 +46,7 @@ mod format;
 mod functions;
 mod ids;
 mod inputs;
+mod named;
 mod narration;
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -112,6 +113,7 @@ mod symbolize;
 mod test;
 mod validate;
 mod work;
+mod workflows;
 mod world;
 mod world_args;
 
@@ -203,6 +205,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Artifacts(args) => artifacts::run(&args, cx),
         Verb::Kv(args) => kv::run(&args, cx),
         Verb::Metrics(args) => metrics::run(&args, cx),
+        Verb::Workflows(args) => workflows::run(&args, cx),
         Verb::Validate(args) => validate::run(&args, cx),
         Verb::DryRun(args) => dry_run::run(args, cx),
         Verb::Graph(args) => graph::run(&args, cx),

@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
 
-use milepost::core::definition::nearest;
+use milepost::core::definition::{Definition, nearest};
+use milepost::core::diagnostic::Diagnostic;
 use milepost::core::shown::Shown;
+use milepost::plugin::PluginError;
 
 use super::context::Context;
 use super::drive::recorded_definition;
@@ -57,6 +59,23 @@ pub(crate) fn step<'s>(
     }
 }
 
+/// Components that cannot be used, each where the definition names it, with the file that was probably meant.
+pub(crate) fn components(definition: &Path, text: &str, errors: &[PluginError]) -> Vec<Diagnostic> {
+    let specs = Definition::plugins_of(text);
+    let folder = definition.parent().unwrap_or(Path::new(""));
+    let meant = |plugin: &String| file(&folder.join(&specs.get(plugin)?.source));
+    let reasons = errors.iter().map(|error| {
+        let (name, help) = match error {
+            PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
+                (name, meant(name))
+            }
+            PluginError::Incompatible { name, .. } => (name, None),
+        };
+        (name.clone(), (error.to_string(), help))
+    });
+    Definition::unusable(text, &reasons.collect())
+}
+
 /// Files of the folder whose names end so, and that were probably meant.
 pub(crate) fn file(typed: &Path) -> Option<String> {
     let name = typed.file_name().and_then(OsStr::to_str)?;
@@ -69,7 +88,7 @@ pub(crate) fn file(typed: &Path) -> Option<String> {
     let names: Vec<String> = entries
         .take(LOOKED_AT)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|known| Path::new(known).extension() == typed.extension())
+        .filter(|known| known != name && Path::new(known).extension() == typed.extension())
         .collect();
     let near = nearest(name, names.iter().map(String::as_str));
     let files: Vec<_> = near.iter().map(|name| typed.with_file_name(name)).collect();

@@ -27,15 +27,37 @@ pub(crate) fn store(named: Option<PathBuf>) -> PathBuf {
         })
 }
 
-/// The nearest store at `here` or above it, as seen from `here`. The search ends at the home folder, and where another file system
-/// begins; a folder above that belongs to somebody else is passed over, so that nobody is led to the store of a stranger.
 fn above(here: &Path, home: Option<&Path>) -> PathBuf {
-    let mut folder = PathBuf::from(FOLDER);
+    let store = nearest(here, home, FOLDER, |store| store.join(FILE).is_file());
+    store.unwrap_or_else(|| FOLDER.into())
+}
+
+/// The nearest folder of that name at the working folder or above it: what a project has for itself.
+pub(crate) fn project(name: &str) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    nearest(&here, variable("HOME").as_deref(), name, Path::is_dir)
+}
+
+/// The user's folder of what people write themselves.
+pub(crate) fn config() -> Option<PathBuf> {
+    let user = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+    let user = user.or_else(|| Some(variable("HOME")?.join(".config")))?;
+    Some(user.join("milepost"))
+}
+
+/// The nearest such folder at `here` or above it, as seen from `here`. The search ends at the home folder, and where another file system
+/// begins; a folder above that belongs to somebody else is passed over, so that nobody is led to the store of a stranger.
+fn nearest(
+    here: &Path,
+    home: Option<&Path>,
+    name: &str,
+    is_one: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    let mut folder = PathBuf::from(name);
     for ancestor in here.ancestors() {
-        let store = ancestor.join(FOLDER);
-        let is_there = store.join(FILE).is_file();
-        if is_there && (ancestor == here || is_ours(&store)) {
-            return folder;
+        let found = ancestor.join(name);
+        if is_one(&found) && (ancestor == here || is_ours(&found)) {
+            return Some(folder);
         }
         let parent = ancestor.parent();
         if home == Some(ancestor) || parent.is_none_or(|parent| !on_one_disk(ancestor, parent)) {
@@ -43,7 +65,7 @@ fn above(here: &Path, home: Option<&Path>) -> PathBuf {
         }
         folder = Path::new("..").join(folder);
     }
-    FOLDER.into()
+    None
 }
 
 #[cfg(unix)]

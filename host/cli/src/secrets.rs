@@ -11,6 +11,7 @@ use super::context::{Context, Reply};
 use super::documents::{self, Needed};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::named;
 use super::table::Table;
 use super::world_args::{Found, Provided, SecretArgs, advice};
 
@@ -27,7 +28,7 @@ Examples:
   milepost secrets workflow.toml --secrets production.toml
   milepost secrets notes.toml --json | jq '.secrets[] | select(.from == null)'")]
 pub(crate) struct SecretsArgs {
-    /// The definition
+    /// The definition, or the name of a workflow
     file: PathBuf,
     #[command(flatten)]
     secrets: SecretArgs,
@@ -42,13 +43,14 @@ struct Need {
 
 pub(super) fn run(args: &SecretsArgs, cx: &Context) -> Result<Reply, Failure> {
     let provided = args.secrets.read()?;
-    let text = read_definition(&args.file)?;
-    let children = children(&args.file, &text, None);
+    let file = named::file(&args.file, cx)?;
+    let text = read_definition(&file)?;
+    let children = children(&file, &text, None);
     let around = Around {
         manifests: None,
         children: Some(&children),
     };
-    let shown = args.file.display().to_string();
+    let shown = file.display().to_string();
     let parsed = Definition::parse_with(&shown, &text, around).map_err(OpenError::from)?;
     let mut needs = BTreeMap::new();
     look(&parsed.definition, "", &mut needs);

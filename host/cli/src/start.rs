@@ -25,12 +25,12 @@ use super::inputs::InputArgs;
 use super::progress::Limits;
 use super::text::Text;
 use super::world_args::World;
-use super::{format, place};
+use super::{format, named, place};
 
 /// What a new run is made of.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StartArgs {
-    /// The definition
+    /// The definition, or the name of a workflow (`milepost workflows`)
     pub(crate) file: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
@@ -59,7 +59,8 @@ impl StartArgs {
         plugins: Arc<WasmPlugins>,
         cx: &Context,
     ) -> Result<Prepared, Failure> {
-        let workflow = Workflow::open(&self.file, plugins.as_ref())?;
+        let file = named::file(&self.file, cx)?;
+        let workflow = Workflow::open(&file, plugins.as_ref())?;
         let mut given = self.inputs.read(&workflow.definition)?;
         let mut problems = std::mem::take(&mut given.problems);
         warn(cx, &workflow);

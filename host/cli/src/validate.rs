@@ -15,8 +15,8 @@ use super::context::{Context, Reply};
 use super::documents::{self, Problem, Refused, Validated, located};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
-use super::meant;
 use super::text::Text;
+use super::{meant, named};
 
 /// Check definitions without running them
 ///
@@ -30,8 +30,8 @@ Examples:
   milepost validate flows/ --no-components
   milepost validate . --json | jq '.files[] | select(.ok | not)'")]
 pub(crate) struct ValidateArgs {
-    /// Definitions, or folders with definitions
-    #[arg(required = true, value_name = "FILE|DIR")]
+    /// Definitions, folders with definitions, or names of workflows
+    #[arg(required = true, value_name = "FILE|DIR|NAME")]
     files: Vec<PathBuf>,
     /// Do not check the components
     #[arg(long)]
@@ -55,7 +55,7 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
             collect(path, &mut files, &mut skipped)
                 .map_err(|error| Failure::file("read", path, &error))?;
         } else {
-            files.push(path.clone());
+            files.push(named::file(path, cx)?);
         }
     }
     for file in &skipped {
@@ -120,6 +120,11 @@ fn collect(
     Ok(())
 }
 
+/// Whether a TOML file is a definition by its looks.
+pub(crate) fn is_definition(file: &Path) -> bool {
+    matches!(Looks::of(file), Looks::Definition)
+}
+
 /// What a TOML file looks like, without reading it as TOML.
 enum Looks {
     Definition,
@@ -159,13 +164,6 @@ impl Looks {
     }
 }
 
-/// The files beside the one that the plugin names and that was probably meant.
-fn source_meant(definition: &Path, text: &str, plugin: &str) -> Option<String> {
-    let specs = Definition::plugins_of(text);
-    let folder = definition.parent().unwrap_or(Path::new(""));
-    meant::file(&folder.join(&specs.get(plugin)?.source))
-}
-
 impl Checked {
     /// Checks one file; `source` loads its components.
     fn of(file: &Path, source: Option<&dyn PluginSource>) -> Self {
@@ -195,16 +193,7 @@ impl Checked {
         if let Some(manifests) = &manifests {
             let grants = Definition::compare_grants(&text, &imports, manifests);
             let all = [diagnostics.items, grants].concat();
-            let reasons = checked.components.iter().map(|error| {
-                let (name, help) = match error {
-                    PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
-                        (name, source_meant(file, &text, name))
-                    }
-                    PluginError::Incompatible { name, .. } => (name, None),
-                };
-                (name.clone(), (error.to_string(), help))
-            });
-            let unusable = Definition::unusable(&text, &reasons.collect());
+            let unusable = meant::components(file, &text, &checked.components);
             let all = [all, unusable].concat();
             diagnostics = Diagnostics::new(&shown, diagnostics.text, all);
         }

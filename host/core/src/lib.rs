@@ -23,6 +23,7 @@ pub mod function;
 pub mod grants;
 pub mod ids;
 pub mod json;
+pub mod json_schema;
 pub mod limits;
 mod open;
 pub mod outcome;

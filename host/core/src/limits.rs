@@ -57,6 +57,10 @@ pub const INPUTS_BYTES: usize = 8 * MIB;
 pub const JSON_DEPTH: usize = 64;
 /// Values in a JSON document, those inside arrays and objects included.
 pub const JSON_VALUES: usize = 1_000_000;
+/// Parts of a value and its schema that are looked at to hold one against the other.
+pub const SCHEMA_CHECK_WORK: u64 = 10_000_000;
+/// Schemas inside each other, references included, while a value is held against one.
+pub const SCHEMA_CHECK_DEPTH: usize = 512;
 /// Memory that a JSON document may take once it is read, bytes, as estimated from its text.
 pub const JSON_MEMORY_BYTES: usize = 64 * MIB;
 /// Events of a dry run, its child runs' included: a loop over stubs may never come to an end that matters.

@@ -132,7 +132,7 @@ pub mod codes {
     pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
     /// A step with `finally` asked to pause, which it cannot: the run is about to end.
     pub const CANNOT_PAUSE: &str = "cannot_pause";
-    /// The output is not JSON, or is nested too deep.
+    /// The output is not JSON, is nested too deep, or does not fit what the component declares.
     pub const INVALID_OUTPUT: &str = "invalid_output";
     /// The output is larger than a step output may be.
     pub const OUTPUT_TOO_LARGE: &str = "output_too_large";
@@ -172,7 +172,7 @@ pub mod codes {
     pub const SECRET_MISSING: &str = "secret_missing";
     /// What a child run is given does not fit the inputs of its workflow.
     pub const INPUTS_UNFIT: &str = "inputs_unfit";
-    /// What a function is given does not fit its parameters; it was not called.
+    /// What a step or a function is given does not fit what it takes; it was not called.
     pub const INVALID_INPUT: &str = "invalid_input";
     /// Bytes that the attempt was about to read are not what they were.
     pub const DAMAGED: &str = "damaged";

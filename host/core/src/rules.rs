@@ -12,7 +12,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// The rules of runs that are created now.
-    pub const PRESENT: Self = Self(5);
+    pub const PRESENT: Self = Self(6);
 
     /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
     /// attempts are used up. Before, the run ended as failed all the same.
@@ -79,6 +79,13 @@ impl Rules {
     #[must_use]
     pub const fn keep_cancelled_items(self) -> bool {
         self.0 >= 5
+    }
+
+    /// Whether inputs and outputs are held against the manifest of the component. Before, a step was called with whatever its
+    /// expressions gave, and its output was what it gave.
+    #[must_use]
+    pub const fn validate_values(self) -> bool {
+        self.0 >= 6
     }
 
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.

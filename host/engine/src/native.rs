@@ -37,7 +37,7 @@ use tokio::task::AbortHandle;
 
 use crate::attempt::{
     ArtifactWriter, AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode,
-    Progress, Unsaved,
+    Progress,
 };
 use crate::clock::{AttemptClock, SystemClock};
 use crate::engine::driver::panic_text;
@@ -212,6 +212,7 @@ impl PluginSource for NativePlugins {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            contracts: Arc::default(),
             functions: Arc::default(),
             callable: Arc::new(plugin.clone()),
         })
@@ -244,18 +245,14 @@ impl Callable for NativePlugin {
                 .show_rest(timeout.saturating_sub(begun.elapsed()))
                 .await;
             CallResult {
-                outcome,
                 tape: Tape {
                     not_replayable: Some("a native step has no tape".to_owned()),
                     log_dropped,
                     ..Tape::default()
                 },
-                unsaved: Unsaved::default(),
                 logs,
                 progress: said.progress().take(),
-                divergence: None,
-                fuel: None,
-                memory: None,
+                ..CallResult::of(outcome)
             }
         })
     }

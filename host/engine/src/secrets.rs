@@ -7,7 +7,7 @@ use std::sync::Arc;
 use milepost_core::outcome::{Outcome, Pause, codes};
 use milepost_core::tape::Tape;
 
-use crate::attempt::{BoxFuture, Call, CallResult, Unsaved};
+use crate::attempt::{BoxFuture, Call, CallResult};
 use crate::wasm::secrets::Secrets;
 pub use crate::wasm::secrets::{SecretValue, UnusableSecret};
 
@@ -59,14 +59,8 @@ impl Missing {
             ..Tape::default()
         };
         CallResult {
-            outcome: Outcome::Paused(pause),
             tape,
-            unsaved: Unsaved::default(),
-            logs: Vec::new(),
-            progress: None,
-            divergence: None,
-            fuel: None,
-            memory: None,
+            ..CallResult::of(Outcome::Paused(pause))
         }
     }
 }

@@ -55,6 +55,29 @@ pub enum OpenError {
     /// Several components cannot be used.
     #[error("{} plugins cannot be used:{}", .0.len(), Each(.0))]
     Plugins(Vec<PluginError>),
+    /// The same, of components that a text names which was given; [`Definition::unusable`] finds where.
+    #[error("{cause}")]
+    Unusable {
+        /// Which: [`OpenError::Plugin`] or [`OpenError::Plugins`].
+        cause: Box<OpenError>,
+        /// The file, as it was given.
+        file: String,
+        /// Its text.
+        text: String,
+    },
+}
+
+impl OpenError {
+    /// The components that cannot be used, and why.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginError] {
+        match self {
+            Self::Plugin(error) => std::slice::from_ref(error),
+            Self::Plugins(errors) => errors,
+            Self::Unusable { cause, .. } => cause.plugins(),
+            Self::Unreadable { .. } | Self::Invalid(_) => &[],
+        }
+    }
 }
 
 /// Why inputs cannot start a run.
@@ -172,12 +195,14 @@ impl Workflow {
         self
     }
 
-    /// The component of that name.
+    /// The component of that name; `checked`: with inputs and outputs held against its manifest.
     #[must_use]
-    pub fn callable(&self, plugin: &str) -> Option<Arc<dyn Callable>> {
-        self.plugins
-            .get(plugin)
-            .map(|plugin| Arc::clone(&plugin.callable))
+    pub fn callable(&self, plugin: &str, checked: bool) -> Option<Arc<dyn Callable>> {
+        let plugin = self.plugins.get(plugin)?;
+        Some(match checked {
+            true => plugin.checked(),
+            false => Arc::clone(&plugin.callable),
+        })
     }
 }
 
@@ -273,11 +298,15 @@ impl Components {
     /// Checks the text against its components.
     ///
     /// # Errors
-    /// [`OpenError::Invalid`] with every problem of the text, else what [`Components::complete`] says.
+    /// [`OpenError::Invalid`] with every problem of the text, else [`OpenError::Unusable`] with what [`Components::complete`] says.
     pub(crate) fn link(self, text: &str) -> Result<Workflow, OpenError> {
         let manifests = self.manifests();
         let parsed = Definition::parse_with(&self.shown, text, self.around(&manifests))?;
-        self.complete()?;
+        self.complete().map_err(|cause| OpenError::Unusable {
+            cause: Box::new(cause),
+            file: self.shown.clone(),
+            text: text.to_owned(),
+        })?;
         Ok(self.workflow(parsed))
     }
 

@@ -182,6 +182,23 @@ pub struct CallResult {
     pub memory: Option<u64>,
 }
 
+impl CallResult {
+    /// An attempt of which nothing is known but how it ended: no tape, no log.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            tape: Tape::default(),
+            unsaved: Unsaved::default(),
+            logs: Vec::new(),
+            progress: None,
+            divergence: None,
+            fuel: None,
+            memory: None,
+        }
+    }
+}
+
 /// What was not saved of a tape while its attempt ran.
 #[derive(Debug, Clone, Default)]
 pub struct Unsaved {

@@ -248,7 +248,11 @@ fn a_linked_definition_finds_its_component_beside_the_link_or_beside_the_file() 
         # there is none in either folder
 
         $ milepost run link/w.toml
-        ! error: plugin `p` is not available: cannot read the component [folder]/link/p.wasm: No such file or directory (os error 2); the definition is a link, and there is none in [folder]/rel either
+        ! error[MP0607]: plugin `p` is not available: cannot read the component [folder]/link/p.wasm: No such file or directory (os error 2); the definition is a link, and there is none in [folder]/rel either
+        !  --> link/w.toml:4:10
+        !   |
+        ! 4 | source = "p.wasm"
+        !   |          ^^^^^^^^
         [exit 69]
     "##]]);
 }

@@ -75,6 +75,7 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("kv ls b --json", 0);
     run("metrics --json", 0);
     run("kv rm b k --json", 0);
+    run("workflows --json", 0);
     run("validate hello.toml --json", 0);
     cli.write("bad.toml", "schema = 1\n[[step]]\nid = 1\n");
     run("validate bad.toml nowhere.toml --json", 65);

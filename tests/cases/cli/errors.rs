@@ -290,7 +290,11 @@ fn a_component_that_is_not_there_is_69() {
     session.document("run w.toml", &["/error/code"]);
     session.reads(expect![[r#"
         $ milepost run w.toml
-        ! error: plugin `p` is not available: cannot read the component [folder]/gone.wasm: No such file or directory (os error 2)
+        ! error[MP0607]: plugin `p` is not available: cannot read the component [folder]/gone.wasm: No such file or directory (os error 2)
+        !  --> w.toml:4:10
+        !   |
+        ! 4 | source = "gone.wasm"
+        !   |          ^^^^^^^^^^^
         [exit 69]
 
         $ milepost run w.toml --json
@@ -300,7 +304,11 @@ fn a_component_that_is_not_there_is_69() {
         # there is a file, but it is no component
 
         $ milepost run w.toml
-        ! error: plugin `p` does not fit: cannot use the component [folder]/gone.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
+        ! error[MP0607]: plugin `p` does not fit: cannot use the component [folder]/gone.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
+        !  --> w.toml:4:10
+        !   |
+        ! 4 | source = "gone.wasm"
+        !   |          ^^^^^^^^^^^
         [exit 65]
 
         $ milepost run w.toml --json

@@ -209,7 +209,11 @@ fn definitions_and_components_are_regular_files() {
         [exit 65]
 
         $ milepost run w.toml
-        ! error: plugin `p` is not available: cannot read the component [folder]/pipe: it is not a regular file, and could be larger than 64MiB
+        ! error[MP0607]: plugin `p` is not available: cannot read the component [folder]/pipe: it is not a regular file, and could be larger than 64MiB
+        !  --> w.toml:4:10
+        !   |
+        ! 4 | source = "pipe"
+        !   |          ^^^^^^
         [exit 69]
     "#]]);
 }

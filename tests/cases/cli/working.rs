@@ -363,9 +363,17 @@ fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
         [exit 65]
 
         $ milepost run gone.toml
-        ! error: 2 plugins cannot be used:
-        !   plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
-        !   plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        ! error[MP0607]: plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
+        !  --> gone.toml:4:10
+        !   |
+        ! 4 | source = "a.wasm"
+        !   |          ^^^^^^^^
+        !
+        ! error[MP0607]: plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        !  --> gone.toml:6:10
+        !   |
+        ! 6 | source = "b.wasm"
+        !   |          ^^^^^^^^
         [exit 69]
 
         $ milepost run gone.toml --json
@@ -390,9 +398,17 @@ fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
         [exit 65]
 
         $ milepost submit gone.toml
-        ! error: 2 plugins cannot be used:
-        !   plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
-        !   plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        ! error[MP0607]: plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
+        !  --> gone.toml:4:10
+        !   |
+        ! 4 | source = "a.wasm"
+        !   |          ^^^^^^^^
+        !
+        ! error[MP0607]: plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        !  --> gone.toml:6:10
+        !   |
+        ! 6 | source = "b.wasm"
+        !   |          ^^^^^^^^
         [exit 69]
 
         $ milepost submit gone.toml --json

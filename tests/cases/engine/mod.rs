@@ -5,6 +5,7 @@ mod approvals;
 mod bounded;
 mod carried;
 mod changes;
+mod checked;
 mod children;
 mod children_of_items;
 mod commits;

@@ -108,6 +108,7 @@ impl PluginSource for Planting {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            contracts: Arc::default(),
             functions: Arc::default(),
             callable: Arc::new(self.script.clone()),
         })

@@ -43,6 +43,26 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
+/// The workflows that have a name.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Workflows {
+    /// Each of them, by name.
+    pub(crate) workflows: Vec<NamedWorkflow>,
+}
+
+/// A workflow that has a name.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NamedWorkflow {
+    /// The name.
+    pub(crate) name: String,
+    /// Whose it is: `project` or `user`.
+    pub(crate) source: &'static str,
+    /// The file.
+    pub(crate) file: String,
+    /// Whether the project has another one of this name, which is the one that the name means.
+    pub(crate) hidden: bool,
+}
+
 /// What a definition needs of secrets; no values.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Secrets {

@@ -33,7 +33,8 @@ pub(crate) use bundle::{Exported, Imported};
 pub(crate) use called::{Called, CalledHost};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{
-    Checked, Completions, Drawing, Explanation, Needed, NewWorkflow, Refused, Secrets, Validated,
+    Checked, Completions, Drawing, Explanation, NamedWorkflow, Needed, NewWorkflow, Refused,
+    Secrets, Validated, Workflows,
 };
 pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};

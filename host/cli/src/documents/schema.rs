@@ -10,7 +10,9 @@ use super::answer::{Cancelled, Decided, Resumed, Signalled, Stopped};
 use super::bundle::{Exported, Imported};
 use super::called::Called;
 use super::component::{Backtraces, Component};
-use super::definition::{Completions, Drawing, Explanation, NewWorkflow, Secrets, Validated};
+use super::definition::{
+    Completions, Drawing, Explanation, NewWorkflow, Secrets, Validated, Workflows,
+};
 use super::dry_run::Simulated;
 use super::failure::Failed;
 use super::history::{Compared, Evaluated};
@@ -26,7 +28,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 42] = [
+const VERBS: [(&str, Of); 43] = [
     ("run", of::<Run>),
     ("dev", of::<Run>),
     ("submit", of::<Run>),
@@ -57,6 +59,7 @@ const VERBS: [(&str, Of); 42] = [
     ("new", of::<NewWorkflow>),
     ("call", of::<Called>),
     ("test", of::<Tested>),
+    ("workflows", of::<Workflows>),
     ("validate", of::<Validated>),
     ("dry-run", of::<Simulated>),
     ("graph", of::<Drawing>),

@@ -1,5 +1,7 @@
 //! From the typed errors of the library: which exit code and which help each kind has.
 
+use std::path::Path;
+
 use milepost::bundle::BundleError;
 use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
@@ -224,6 +226,21 @@ impl From<OpenError> for Failure {
                     Self::new(Code::PluginUnavailable, message)
                 } else {
                     Self::new(Code::PluginIncompatible, message)
+                }
+            }
+            OpenError::Unusable { cause, file, text } => {
+                let found = meant::components(Path::new(&file), &text, cause.plugins());
+                let failure = Self::from(*cause);
+                match found.is_empty() {
+                    true => failure,
+                    false => Self {
+                        details: Details::Definition(Box::new(Diagnostics::new(
+                            &file,
+                            text.into(),
+                            found,
+                        ))),
+                        ..failure
+                    },
                 }
             }
         }

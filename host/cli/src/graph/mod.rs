@@ -42,7 +42,7 @@ use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
-use super::ids;
+use super::{ids, named};
 
 /// Draw a workflow, or how far a run has come
 ///
@@ -83,7 +83,10 @@ enum Format {
 }
 
 pub(super) fn run(args: &GraphArgs, cx: &Context) -> Result<Reply, Failure> {
-    let named = args.file.as_deref().map(read).transpose()?;
+    let named = args.file.as_deref();
+    let named = named
+        .map(|file| read(&named::file(file, cx)?))
+        .transpose()?;
     let (definition, report) = match (&args.run, named) {
         (Some(run), named) => {
             let (definition, report) = recorded(cx, run, named)?;

@@ -85,7 +85,9 @@ const STEP_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::INVALID_OUTPUT,
-        "The component returned something that is not JSON, or is nested too deeply. Fix the component.",
+        "The component returned something that is not JSON, is nested too deeply, or does not fit the output that its manifest declares; \
+         `detail` has each place, what is expected and what was found. Fix the component. It counts as a trap: only `retry.on = [\"trap\"]` \
+         tries it again. `validate = false` in the plugin's table takes outputs as they come.",
     ),
     (
         codes::OUTPUT_TOO_LARGE,
@@ -171,8 +173,10 @@ const STEP_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::INVALID_INPUT,
-        "What `with` gave to a function (`call`) does not fit its parameters, so it was not called. The message names the place, what is \
-         expected there, and what was found; `milepost inspect COMPONENT` shows the parameters of its functions.",
+        "What `with` gave does not fit the input that the component declares for the step, or the parameters of the function (`call`), so it \
+         was not called. The message names the place, what is expected there, and what was found; `milepost inspect COMPONENT` shows what \
+         its steps and functions take. The same input would be refused again: correct the expression, then `resume --accept-changes`. \
+         `validate = false` in the plugin's table leaves the inputs of its steps to the component. A component can fail with this code, too.",
     ),
     (
         codes::SECRET_MISSING,

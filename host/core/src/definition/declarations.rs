@@ -153,5 +153,6 @@ fn plugin(name: &str, view: &View<'_>, out: &mut Vec<Diagnostic>) -> PluginSpec 
         digest: view.text("digest").and_then(|text| text.parse().ok()),
         config: Arc::new(config),
         grants: Arc::new(allow::grants(name, view, out)),
+        validate: view.flag("validate").unwrap_or(true),
     }
 }

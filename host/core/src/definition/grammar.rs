@@ -273,6 +273,11 @@ static PLUGIN: Record = record(
             Shape::JsonTable,
             "Settings that the component can read.",
         ),
+        key(
+            "validate",
+            Shape::Bool,
+            "Whether inputs and outputs of its steps are held against its manifest when they run; default: true.",
+        ),
     ],
 );
 

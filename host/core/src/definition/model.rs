@@ -108,6 +108,8 @@ pub struct PluginSpec {
     pub config: Arc<BTreeMap<String, Value>>,
     /// What it may reach outside of its sandbox.
     pub grants: Arc<Grants>,
+    /// Whether inputs and outputs of its steps are held against its manifest.
+    pub validate: bool,
 }
 
 /// One unit of a definition.

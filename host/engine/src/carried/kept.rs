@@ -155,7 +155,7 @@ mod tests {
         }
         let shares = |at: usize| {
             let found = kept.of(&runs[at].0, &source)?;
-            assert!(found.callable("p").is_some());
+            assert!(found.callable("p", true).is_some());
             Some(Arc::ptr_eq(&found.definition, &runs[at].1.definition))
         };
         assert_eq!(shares(0), Some(true));

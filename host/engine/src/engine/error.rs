@@ -246,8 +246,7 @@ impl EngineError {
     /// that may be over at the next try.
     pub(super) fn lasting(&self) -> Option<Lasting> {
         let plugins: &[PluginError] = match self {
-            Self::Open(OpenError::Plugin(error)) => std::slice::from_ref(error),
-            Self::Open(OpenError::Plugins(errors)) => errors,
+            Self::Open(error) => error.plugins(),
             _ => &[],
         };
         let any = |is: fn(&PluginError) -> bool| plugins.iter().any(is);

@@ -40,7 +40,9 @@ impl Launch {
         let component = step.call()?;
         let callee = step.callee(&self.path)?;
         let spec = workflow.definition.plugins.get(callee.plugin)?;
-        let callable = workflow.callable(callee.plugin)?;
+        // A run goes on as it began: one that is older was not checked.
+        let checked = spec.validate && state.created().rules.validate_values();
+        let callable = workflow.callable(callee.plugin, checked)?;
         // A compensation sees what its step came to when it completed, which is its input. Others may have changed since.
         let reads = step.reads.iter().filter(|_| !self.path.is_compensation());
         let outputs = reads

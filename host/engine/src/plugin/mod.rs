@@ -1,5 +1,6 @@
 //! Where components come from: the seam between workflows and whatever can execute their steps.
 
+mod checked;
 mod once;
 
 use std::path::{Path, PathBuf};
@@ -8,9 +9,11 @@ use std::sync::Arc;
 use milepost_core::definition::{Manifest, Offer, PluginSpec};
 use milepost_core::function::Functions;
 use milepost_core::ids::Digest;
+use milepost_core::json_schema::Contracts;
 
 use crate::attempt::Callable;
 
+use checked::Checked;
 pub(crate) use once::Once;
 
 /// Finds and loads the components that a definition names.
@@ -66,6 +69,8 @@ pub struct LoadedPlugin {
     pub digest: Digest,
     /// What it says of itself, when it carries a manifest.
     pub manifest: Option<Manifest>,
+    /// What its steps declare of their inputs and outputs, to hold values against.
+    pub contracts: Arc<Contracts>,
     /// The functions that it exports.
     pub functions: Arc<Functions>,
     /// Its steps.
@@ -73,6 +78,20 @@ pub struct LoadedPlugin {
 }
 
 impl LoadedPlugin {
+    /// Its steps, with their inputs and outputs held against what they declare.
+    #[must_use]
+    pub fn checked(&self) -> Arc<dyn Callable> {
+        let component = Arc::clone(&self.callable);
+        if self.contracts.is_empty() {
+            return component;
+        }
+        let contracts = Arc::clone(&self.contracts);
+        Arc::new(Checked {
+            component,
+            contracts,
+        })
+    }
+
     /// What definitions that use it are checked against.
     #[must_use]
     pub fn offer(&self) -> Offer {

@@ -164,6 +164,7 @@ mod tests {
             Ok(LoadedPlugin {
                 digest: component.digest,
                 manifest: None,
+                contracts: Arc::default(),
                 functions: Arc::default(),
                 callable: Arc::new(Uncalled),
             })

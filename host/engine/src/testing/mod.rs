@@ -126,11 +126,12 @@ impl Component {
             digest: None,
             config: Arc::default(),
             grants: Arc::default(),
+            validate: true,
         };
         let read = source.read(&name, &spec, Path::new(""))?;
         let loaded = source.load(&read)?;
         Ok(Self {
-            callable: loaded.callable,
+            callable: loaded.checked(),
             manifest: loaded.manifest,
             native: false,
         })

@@ -262,7 +262,11 @@ fn of_workflow(
     let called = step.call().and_then(|_| {
         let callee = step.callee(&path)?;
         let spec = definition.plugins.get(callee.plugin)?;
-        Some((callee, spec, workflow.callable(callee.plugin)?))
+        Some((
+            callee,
+            spec,
+            workflow.callable(callee.plugin, spec.validate)?,
+        ))
     });
     let Some((callee, spec, callable)) = called else {
         let other = format!("the step `{}` of {file} calls no component", test.id);

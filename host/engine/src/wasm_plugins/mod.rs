@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
+use milepost_core::json_schema::Contracts;
 
 use crate::clock::SystemClock;
 use crate::native;
@@ -172,6 +173,10 @@ impl PluginSource for WasmPlugins {
         Ok(LoadedPlugin {
             digest: plugin.digest(),
             manifest: plugin.manifest().cloned(),
+            contracts: plugin
+                .manifest()
+                .map(|manifest| Arc::new(Contracts::of(manifest)))
+                .unwrap_or_default(),
             functions: Arc::clone(plugin.functions()),
             callable: Arc::new(plugin),
         })
@@ -225,6 +230,7 @@ mod tests {
             digest,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
+            validate: true,
         };
         let plugins = WasmPlugins::new(None);
         let file = folder.path().join("w.toml");

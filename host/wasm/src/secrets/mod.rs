@@ -209,7 +209,7 @@ impl Secrets {
     }
 
     /// A JSON value with `***name***` in the place of values, `note` told of each.
-    pub(crate) fn mask_json(&self, value: Value, note: &mut dyn FnMut(&Arc<str>)) -> Value {
+    pub fn mask_json(&self, value: Value, note: &mut dyn FnMut(&Arc<str>)) -> Value {
         match value {
             Value::String(text) => Value::String(self.mask_noting(text.into(), note).into_owned()),
             Value::Number(number) => {

@@ -28,7 +28,6 @@ use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use milepost_core::state::{Ending, RunState, Status};
 use milepost_core::stop::StopCode;
-use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
@@ -49,7 +48,7 @@ use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
 use super::loads::LoadPermit;
 use super::shared::Shared;
-use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode, Unsaved};
+use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode};
 use crate::fault;
 use crate::record::Batch;
 use crate::secrets;
@@ -515,7 +514,7 @@ impl Driver {
             let result = tokio::select! {
             biased;
             result = called => result,
-            () = too_long => without_tape(Outcome::Cancelled(String::new())),
+            () = too_long => CallResult::of(Outcome::Cancelled(String::new())),
             };
             timed.end(&result.outcome);
             spans::ended(&in_span, &result.outcome);
@@ -626,27 +625,13 @@ fn ended_at_once(
     reason: &str,
 ) -> BoxFuture<'static, Ended> {
     let error = StepError::new(ErrorClass::Host, codes::HOST_ERROR, reason);
-    let result = without_tape(Outcome::Failed(error));
+    let result = CallResult::of(Outcome::Failed(error));
     Box::pin(std::future::ready(Ended {
         started,
         path,
         attempt,
         result,
     }))
-}
-
-/// What came of an attempt that nothing was recorded of.
-pub(crate) fn without_tape(outcome: Outcome) -> CallResult {
-    CallResult {
-        outcome,
-        tape: Tape::default(),
-        unsaved: Unsaved::default(),
-        logs: Vec::new(),
-        progress: None,
-        divergence: None,
-        fuel: None,
-        memory: None,
-    }
 }
 
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -19,7 +19,6 @@ use super::clock::TestClock;
 use super::stub::{Before, Name, Stub, Stubs};
 use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, Mode};
 use crate::clock::Clock;
-use crate::engine::driver::without_tape;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::record;
 use crate::store::memory::MemoryStore;
@@ -484,7 +483,7 @@ impl Callable for Behind {
                 () = self.stage.clock.sleep(timeout) => {
                     let message = format!("the step did not end within {timeout:?}");
                     let error = StepError::new(ErrorClass::Timeout, codes::TIMEOUT, message);
-                    without_tape(Outcome::Failed(error))
+                    CallResult::of(Outcome::Failed(error))
                 }
             };
             match self.stage.lives(life) {
@@ -503,10 +502,10 @@ impl Behind {
             tokio::select! {
                 biased;
                 () = clock.sleep(stub.takes) => {}
-                () = host.cancelled() => return without_tape(Outcome::Cancelled(String::new())),
+                () = host.cancelled() => return CallResult::of(Outcome::Cancelled(String::new())),
             }
         }
-        without_tape(stub.at(clock.now()))
+        CallResult::of(stub.at(clock.now()))
     }
 
     /// The component itself, in a mocked world.
