@@ -5,7 +5,7 @@ use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, Memo, P
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 
-use crate::StoreError;
+use crate::{NewLog, StoreError};
 
 /// An effect of an attempt in flight.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,17 @@ pub struct Note {
     pub path: String,
     /// What becomes durable.
     pub effect: Effect,
+}
+
+/// What an attempt in flight has said since it said something last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The run.
+    pub run: RunId,
+    /// Its epoch: whoever lost the claim says nothing.
+    pub epoch: Epoch,
+    /// Lines that the run's log gets, behind those that it has.
+    pub lines: Vec<NewLog>,
 }
 
 /// A part of a tape, as it is kept.
@@ -75,6 +86,15 @@ pub trait Attempts: Send + Sync {
     /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch: nothing was changed.
     /// [`StoreError::Unavailable`] when it could not be saved.
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>>;
+
+    /// Appends to the log of a run while the attempt that speaks is in flight, for whoever watches and for the case that its process dies.
+    /// Need not survive a loss of power, and so costs no wait for a disk. Whoever asks knows from the answer which lines are there:
+    /// those that are, the write with the outcome does not bring again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch, [`StoreError::Unavailable`] when it
+    /// could not be saved: nothing was appended.
+    fn say(&self, said: Said) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The parts of the tape of the attempt that `started` with that event, in order, from entry `from` on: as many as a page holds, at least
     /// one. Only an empty page is the end.

@@ -19,6 +19,18 @@ use crate::secrets::Secrets;
 /// What a stored line takes beside its text and its path, about.
 const ROW_BYTES: usize = 16;
 
+/// How much of the beginning of a log is kept whatever follows, where that many bytes of it are kept.
+#[must_use]
+pub fn beginning(max_bytes: usize) -> usize {
+    max_bytes - max_bytes / 2
+}
+
+/// What each line of an execution takes beside its text, for its bound.
+#[must_use]
+pub fn line_bytes(path: &str) -> usize {
+    ROW_BYTES + path.len()
+}
+
 /// The log of one attempt, for everything that writes to it.
 #[derive(Clone)]
 pub struct Log(Arc<Inner>);
@@ -33,7 +45,7 @@ impl Log {
     /// The log of this call, shown by its host.
     #[must_use]
     pub fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
-        let line_bytes = ROW_BYTES + call.path.to_string().len();
+        let line_bytes = line_bytes(&call.path.to_string());
         Self(Arc::new(Inner {
             lines: Mutex::new(LogBuffer {
                 secrets: call.secrets.clone(),
@@ -146,11 +158,12 @@ struct Partial {
 impl LogBuffer {
     /// For `max_bytes` as they are stored, where every line takes `line_bytes` beside its text.
     fn new(max_bytes: usize, line_bytes: usize) -> Self {
-        let max_tail_bytes = max_bytes / 2;
+        let head_left = beginning(max_bytes);
+        let max_tail_bytes = max_bytes - head_left;
         Self {
             secrets: Secrets::default(),
             head: Vec::new(),
-            head_left: max_bytes - max_tail_bytes,
+            head_left,
             tail: VecDeque::new(),
             tail_bytes: 0,
             max_tail_bytes,

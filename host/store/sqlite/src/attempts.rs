@@ -5,16 +5,17 @@ use std::sync::Arc;
 use milepost_core::effect::{
     Applied, Artifact, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
 };
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::change::{Failure, conflict, keep_blob, present, use_blob};
+use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
 use super::statements::Statements;
-use super::{signed, store_error};
+use super::{nanos, signed, store_error};
 use milepost_store::fault;
 use milepost_store::{
-    Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
+    Bucket, NewLog, Note, Page, Said, StoreError, StoredTape, UsedArtifact, bucket_has_room,
+    may_use,
 };
 
 /// Applies a note. `is_kept` says whether the bytes of an artifact are there.
@@ -23,16 +24,7 @@ pub(super) fn note(
     note: &Note,
     is_kept: impl FnOnce(&Digest) -> Result<bool, Failure>,
 ) -> Result<Applied, Failure> {
-    let key: Option<i64> = db
-        .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
-        .query_row(params![note.run.as_str(), signed(note.epoch.0)], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(key) = key else {
-        present(db, &note.run)?;
-        return Err(conflict(db, &note.run)?);
-    };
+    let key = running(db, &note.run, note.epoch)?;
     // Whatever refuses is asked before anything is changed.
     let mut added = 0;
     if let Some(memo) = &note.effect.memo {
@@ -95,11 +87,71 @@ pub(super) fn note(
         None => {}
     }
     if added > 0 {
-        db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
-                .execute(params![key, signed(added)])?;
+        take(db, key, added)?;
     }
     fault::point("note_written");
     Ok(Applied::Done)
+}
+
+/// Lines of an attempt in flight.
+pub(super) struct Saying(pub(super) Said);
+
+impl Change for Saying {
+    type Reply = ();
+
+    fn run(&self) -> &RunId {
+        &self.0.run
+    }
+
+    fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
+        let Said { run, epoch, lines } = &self.0;
+        let key = running(db, run, *epoch)?;
+        append_lines(db, key, lines)?;
+        let added = lines.iter().map(NewLog::bytes).sum();
+        take(db, key, added)?;
+        Ok(())
+    }
+}
+
+/// The key of a run that runs under that epoch.
+fn running(db: &mut Statements<'_>, run: &RunId, epoch: Epoch) -> Result<i64, Failure> {
+    let key = db
+        .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
+        .query_row(params![run.as_str(), signed(epoch.0)], |row| row.get(0))
+        .optional()?;
+    match key {
+        Some(key) => Ok(key),
+        None => {
+            present(db, run)?;
+            Err(conflict(db, run)?)
+        }
+    }
+}
+
+/// Counts bytes that a run takes more.
+fn take(db: &mut Statements<'_>, run: i64, added: u64) -> Result<(), rusqlite::Error> {
+    db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
+        .execute(params![run, signed(added)])
+        .map(drop)
+}
+
+/// Appends to the log of a run.
+pub(super) fn append_lines(
+    db: &mut Statements<'_>,
+    run: i64,
+    lines: &[NewLog],
+) -> Result<(), rusqlite::Error> {
+    for line in lines {
+        db.get("INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                run,
+                nanos(line.at),
+                line.path,
+                line.attempt,
+                line.body
+            ])?;
+    }
+    Ok(())
 }
 
 fn group_key(run: i64, group: &ProcessGroup) -> (i64, &str, &str, u32, i64) {
