@@ -14,6 +14,7 @@ use milepost_core::{limits, shown};
 use crate::attempt::{AttemptHost, Call, LogLevel, LogLine};
 use crate::call::catch_panic;
 use crate::clock::Clock;
+use crate::last_words::LastWords;
 use crate::secrets::Secrets;
 
 /// What a stored line takes beside its text and its path, about.
@@ -101,6 +102,16 @@ impl Log {
         self.lock().finish(&*self.0.clock)
     }
 
+    /// The message and the place of a panic, where the guest wrote one to its standard error.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let mut lines = self.lock();
+        // What comes to no end is a line all the same.
+        if lines.partial[Stdio::Err as usize].bytes > 0 {
+            lines.end_line(Stdio::Err, &*self.0.clock);
+        }
+        lines.last_words.told()
+    }
+
     /// Shows what [`Log::finish`] left, in the time that is left to the attempt; where none is, as far as the host takes it at once.
     pub async fn show_rest(&self, left: Duration) {
         if !self.lock().behind.is_empty() {
@@ -128,6 +139,7 @@ struct LogBuffer {
     line_bytes: usize,
     dropped: LogDropped,
     partial: [Partial; 2],
+    last_words: LastWords,
     /// What is still to be shown.
     behind: VecDeque<Arc<LogLine>>,
 }
@@ -170,6 +182,7 @@ impl LogBuffer {
             line_bytes,
             dropped: LogDropped::default(),
             partial: Default::default(),
+            last_words: LastWords::default(),
             behind: VecDeque::new(),
         }
     }
@@ -300,6 +313,9 @@ impl LogBuffer {
             false => self.secrets.mask(text).into_owned(),
         };
         let message = self.cut_of(text, bytes);
+        if stdio == Stdio::Err {
+            self.last_words.line(&message);
+        }
         self.keep(LogLine {
             at: clock.now(),
             level,

@@ -1,0 +1,59 @@
+//! The lines of `--follow --json`.
+
+use milepost::core::ids::RunId;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::journal::{EventEntry, LogEntry};
+use super::run::Run;
+
+/// A line of `--follow --json`: one thing that happened, or, on the last line, how the run stands. Has one member beside `id`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Followed {
+    /// The run, or a run that it started.
+    id: RunId,
+    /// An event of its journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<EventEntry>,
+    /// A line that one of its steps logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<LogEntry>,
+    /// The run, where it does not move any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Box<Run>>,
+}
+
+impl Followed {
+    fn of(id: &RunId) -> Self {
+        Self {
+            id: id.clone(),
+            event: None,
+            log: None,
+            run: None,
+        }
+    }
+
+    pub(crate) fn event(id: &RunId, event: EventEntry) -> Self {
+        let event = Some(event);
+        Self {
+            event,
+            ..Self::of(id)
+        }
+    }
+
+    pub(crate) fn log(id: &RunId, log: LogEntry) -> Self {
+        let log = Some(log);
+        Self {
+            log,
+            ..Self::of(id)
+        }
+    }
+
+    pub(crate) fn run(id: &RunId, run: Run) -> Self {
+        let run = Some(Box::new(run));
+        Self {
+            run,
+            ..Self::of(id)
+        }
+    }
+}
