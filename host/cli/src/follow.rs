@@ -8,18 +8,19 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use milepost::Engine;
-use milepost::attempt::LogLine;
+use milepost::attempt::{LogLine, Progress as Said};
 use milepost::core::event::{Entry, Event, StepEvent, WaitEvent};
 use milepost::core::ids::{Path, RunId};
 use milepost::core::state::Status;
+use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::{EngineError, Notice, Observer as _};
 use milepost::record::{self, Entries};
 use milepost::report::{OwnerState, RunReport};
-use milepost::store::{RunRow, Store, StoredLog};
+use milepost::store::{RunRow, Store, StoredLog, StoredProgress};
 
 use super::context::{Context, Reply, compact};
-use super::documents::{EventEntry, Followed, LogEntry, Run};
+use super::documents::{AttemptProgress, EventEntry, Followed, LogEntry, Run};
 use super::drive::{recorded_limits, runtime};
 use super::ending;
 use super::exit::Exit;
@@ -45,6 +46,7 @@ const BREATH: u32 = 100;
 pub(crate) enum Seen<'a> {
     Event(&'a Entry),
     Log(&'a StoredLog, &'a LogLine),
+    Progress(&'a StoredProgress, &'a Said),
 }
 
 /// Follows a run to where it does not move, as `run` does with one that it drives: what happens on stderr, the output on stdout, the same
@@ -87,16 +89,21 @@ pub(crate) fn tell(progress: &Progress, of: &RunId, seen: Seen<'_>) {
         Seen::Log(stored, line) => {
             // What no step can be called stands in no line of an attempt.
             if let Ok(path) = stored.line.path.parse::<Path>() {
-                let attempt = stored.line.attempt;
-                let (path, line) = (&path, line);
-                progress.notice(
-                    of,
-                    Notice::Log {
-                        path,
-                        attempt,
-                        line,
-                    },
-                );
+                let notice = Notice::Log {
+                    path: &path,
+                    attempt: stored.line.attempt,
+                    line,
+                };
+                progress.notice(of, notice);
+            }
+        }
+        Seen::Progress(stored, said) => {
+            if let Ok(path) = stored.path.parse::<Path>() {
+                let notice = Notice::Progress {
+                    path: &path,
+                    progress: said,
+                };
+                progress.notice(of, notice);
             }
         }
     }
@@ -107,6 +114,7 @@ pub(crate) fn document(of: &RunId, seen: Seen<'_>) -> Followed {
     match seen {
         Seen::Event(entry) => Followed::event(of, EventEntry::new(of, entry)),
         Seen::Log(stored, line) => Followed::log(of, LogEntry::new(stored, line)),
+        Seen::Progress(stored, said) => Followed::progress(of, AttemptProgress::new(stored, said)),
     }
 }
 
@@ -250,6 +258,8 @@ struct Cursor {
     position: u64,
     /// The latest attempt of each execution that has begun: what it says can be told.
     begun: BTreeMap<String, u32>,
+    /// Of each execution in flight its attempt, and when it last said how far it is.
+    in_flight: BTreeMap<String, (u32, Timestamp)>,
     /// Child runs, by the path at which they were started.
     children: BTreeMap<Path, RunId>,
 }
@@ -288,6 +298,9 @@ impl Follower {
                 }
             }
         }
+        if listens && !ended {
+            listens = self.progress(run, &mut cursor, seen).await?;
+        }
         if self.with_children {
             for child in cursor.children.values() {
                 listens = listens && Box::pin(self.advance_child(child, seen)).await?;
@@ -295,6 +308,33 @@ impl Follower {
         }
         self.cursors.insert(run.clone(), cursor);
         Ok(listens)
+    }
+
+    /// Gives how far attempts in flight are, where they have said something new.
+    async fn progress(
+        &self,
+        run: &RunId,
+        cursor: &mut Cursor,
+        seen: &mut impl AsyncFnMut(&RunId, Seen<'_>) -> Result<bool, Failure>,
+    ) -> Result<bool, Failure> {
+        if cursor.in_flight.is_empty() {
+            return Ok(true);
+        }
+        for stored in self.store.progress(run).await? {
+            let is_new = match cursor.in_flight.get(&stored.path) {
+                Some((attempt, last)) => *attempt == stored.attempt && *last < stored.at,
+                None => false,
+            };
+            if is_new && let Ok(said) = serde_json::from_str(&stored.body) {
+                cursor
+                    .in_flight
+                    .insert(stored.path.clone(), (stored.attempt, stored.at));
+                if !seen(run, Seen::Progress(&stored, &said)).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The same of a child run, which may have been removed.
@@ -321,7 +361,17 @@ impl Cursor {
         };
         match event {
             StepEvent::Started(attempt) => {
-                self.begun.insert(path.to_string(), attempt.attempt);
+                let of = path.to_string();
+                self.begun.insert(of.clone(), attempt.attempt);
+                self.in_flight
+                    .insert(of, (attempt.attempt, Timestamp::default()));
+            }
+            StepEvent::Completed { .. }
+            | StepEvent::AttemptFailed { .. }
+            | StepEvent::Failed { .. }
+            | StepEvent::Paused { .. }
+            | StepEvent::Interrupted { .. } => {
+                self.in_flight.remove(&path.to_string());
             }
             StepEvent::Wait(WaitEvent::Started {
                 wait: Wait::Child { run, .. },

@@ -101,11 +101,13 @@ fn follow(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
         }
         seen if cx.json => match seen {
             Seen::Event(entry) if !is_told(&entry.event) => Ok(true),
+            Seen::Progress(..) => Ok(true),
             seen => follow::print(&follow::document(of, seen)).await,
         },
         Seen::Log(stored, line) => {
             follow::printed(text(cx.out, stored, line).for_terminal() + "\n").await
         }
+        Seen::Progress(..) => Ok(true),
         Seen::Event(entry) => {
             progress.learn(of, Notice::Recorded(entry), is_told(&entry.event));
             Ok(true)

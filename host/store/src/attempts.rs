@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, Memo, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
+use milepost_core::time::Timestamp;
 
 use crate::{NewLog, StoreError};
 
@@ -31,6 +32,22 @@ pub struct Said {
     pub epoch: Epoch,
     /// Lines that the run's log gets, behind those that it has.
     pub lines: Vec<NewLog>,
+    /// How far an attempt is. Only the latest of each execution is kept, and of a run those of so many executions
+    /// ([`limits::PROGRESS_KEPT`]).
+    pub progress: Option<StoredProgress>,
+}
+
+/// How far an attempt in flight was when it last said so. What it said is there until its execution says something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProgress {
+    /// Path of the execution.
+    pub path: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// When the host received it.
+    pub at: Timestamp,
+    /// JSON of what was said.
+    pub body: String,
 }
 
 /// A part of a tape, as it is kept.
@@ -86,6 +103,15 @@ pub trait Attempts: Send + Sync {
     /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch: nothing was changed.
     /// [`StoreError::Unavailable`] when it could not be saved.
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>>;
+
+    /// How far attempts of a run said that they are, by the path of their execution: also attempts that are over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>>;
 
     /// Appends to the log of a run while the attempt that speaks is in flight, for whoever watches and for the case that its process dies.
     /// Need not survive a loss of power, and so costs no wait for a disk. Whoever asks knows from the answer which lines are there:

@@ -45,7 +45,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::artifacts::{ArtifactSink, Artifacts, Swept};
 pub use self::attempts::{
-    Attempts, Bucket, Note, Said, StoredTape, UsedArtifact, bucket_has_room, may_use,
+    Attempts, Bucket, Note, Said, StoredProgress, StoredTape, UsedArtifact, bucket_has_room,
+    may_use,
 };
 pub use self::attention::{
     Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Offer,

@@ -1,6 +1,9 @@
 //! The lines of `--follow --json`.
 
+use milepost::attempt::Progress;
 use milepost::core::ids::RunId;
+use milepost::core::time::Timestamp;
+use milepost::store::StoredProgress;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,9 +21,42 @@ pub(crate) struct Followed {
     /// A line that one of its steps logged.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<LogEntry>,
+    /// How far an attempt in flight says that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<AttemptProgress>,
     /// The run, where it does not move any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<Box<Run>>,
+}
+
+/// How far an attempt in flight says that it is.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AttemptProgress {
+    /// When the host received it.
+    at: Timestamp,
+    /// The step execution.
+    path: String,
+    /// Which attempt of it.
+    attempt: u32,
+    /// Units done.
+    done: u64,
+    /// Units in all, where the step knows.
+    total: Option<u64>,
+    /// For a person.
+    message: String,
+}
+
+impl AttemptProgress {
+    pub(crate) fn new(stored: &StoredProgress, said: &Progress) -> Self {
+        Self {
+            at: stored.at,
+            path: stored.path.clone(),
+            attempt: stored.attempt,
+            done: said.done,
+            total: said.total,
+            message: said.message.clone(),
+        }
+    }
 }
 
 impl Followed {
@@ -29,6 +65,7 @@ impl Followed {
             id: id.clone(),
             event: None,
             log: None,
+            progress: None,
             run: None,
         }
     }
@@ -45,6 +82,14 @@ impl Followed {
         let log = Some(log);
         Self {
             log,
+            ..Self::of(id)
+        }
+    }
+
+    pub(crate) fn progress(id: &RunId, progress: AttemptProgress) -> Self {
+        let progress = Some(progress);
+        Self {
+            progress,
             ..Self::of(id)
         }
     }

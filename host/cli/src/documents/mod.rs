@@ -38,7 +38,7 @@ pub(crate) use definition::{
 };
 pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
-pub(crate) use followed::Followed;
+pub(crate) use followed::{AttemptProgress, Followed};
 pub(crate) use history::{Compared, Evaluated};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{

@@ -51,6 +51,7 @@ impl AttemptHost for LiveHost {
             progress,
         };
         self.shared.tell(&self.run, notice);
+        self.live.progressed(progress, self.shared.clock.now());
         Box::pin(ready(()))
     }
 

@@ -1,4 +1,4 @@
-//! The log of an attempt in flight: saved as it comes, so that others can watch, and that it is there when this process dies.
+//! The log of an attempt in flight, and how far it is: saved as it comes, so that others can watch, and that it is there when this process dies.
 //!
 //! In batches, which wait for no disk, and not before an attempt has taken a while: what a quick step says comes with its outcome and
 //! costs nothing more. Only the beginning of a log is saved ahead, as much as is kept whatever follows: what is saved never has to go
@@ -11,10 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use milepost_core::ids::{Epoch, RunId};
+use milepost_core::time::Timestamp;
 use tokio::sync::Notify;
 
-use crate::attempt::LogLine;
-use crate::store::{NewLog, Said, Store, StoreError};
+use crate::attempt::{LogLine, Progress};
+use crate::store::{NewLog, Said, Store, StoreError, StoredProgress};
 use crate::wasm::log;
 
 /// How long a line waits for others.
@@ -31,6 +32,8 @@ pub(super) struct LiveLog {
 
 struct Inner {
     waiting: Vec<LogLine>,
+    /// How far the attempt is, if that has changed.
+    progress: Option<StoredProgress>,
     /// Bytes of text that may still wait or be saved ahead: bounds the memory.
     room: usize,
     /// Bytes that may still be saved ahead, as they are stored.
@@ -52,6 +55,7 @@ impl LiveLog {
             attempt,
             inner: Mutex::new(Inner {
                 waiting: Vec::new(),
+                progress: None,
                 room: beginning,
                 left: beginning,
                 over: false,
@@ -77,6 +81,19 @@ impl LiveLog {
         }
         inner.waiting.push(line.clone());
         if inner.waiting.len() == 1 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes how far the attempt says that it is at that time.
+    pub(super) fn progressed(&self, progress: &Progress, at: Timestamp) {
+        let progress = StoredProgress {
+            path: self.path.clone(),
+            attempt: self.attempt,
+            at,
+            body: serde_json::to_string(progress).unwrap_or_default(),
+        };
+        if self.lock().progress.replace(progress).is_none() {
             self.changed.notify_one();
         }
     }
@@ -114,7 +131,7 @@ impl LiveLog {
             }
             // The store works by the time of the machine, as whoever watches does.
             let _ = tokio::time::timeout(GATHER, self.closed()).await;
-            let Some(lines) = self.batch() else {
+            let Some((lines, progress)) = self.batch() else {
                 return;
             };
             let hashes: Vec<u64> = lines.iter().map(|line| hash(&line.body)).collect();
@@ -122,6 +139,7 @@ impl LiveLog {
                 run: run.clone(),
                 epoch,
                 lines,
+                progress,
             };
             match store.say(said).await {
                 Ok(()) => self.lock().saved.add(hashes),
@@ -145,7 +163,7 @@ impl LiveLog {
 
     fn is_waiting(&self) -> bool {
         let inner = self.lock();
-        inner.waiting.is_empty() && !inner.over
+        inner.waiting.is_empty() && inner.progress.is_none() && !inner.over
     }
 
     async fn closed(&self) {
@@ -154,10 +172,10 @@ impl LiveLog {
         }
     }
 
-    /// The lines that wait, as far as they may be saved ahead; `None` when there is nothing more to save.
-    fn batch(&self) -> Option<Vec<NewLog>> {
+    /// What waits, lines as far as they may be saved ahead; `None` when the attempt is over.
+    fn batch(&self) -> Option<(Vec<NewLog>, Option<StoredProgress>)> {
         let mut inner = self.lock();
-        if inner.over || inner.left == 0 {
+        if inner.over {
             return None;
         }
         let mut lines = Vec::new();
@@ -173,7 +191,7 @@ impl LiveLog {
             }
             lines.push(line);
         }
-        (!lines.is_empty()).then_some(lines)
+        Some((lines, inner.progress.take()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -7,6 +7,7 @@ use milepost_core::effect::{
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
+use milepost_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
@@ -14,8 +15,8 @@ use super::statements::Statements;
 use super::{nanos, signed, store_error};
 use milepost_store::fault;
 use milepost_store::{
-    Bucket, NewLog, Note, Page, Said, StoreError, StoredTape, UsedArtifact, bucket_has_room,
-    may_use,
+    Bucket, NewLog, Note, Page, Said, StoreError, StoredProgress, StoredTape, UsedArtifact,
+    bucket_has_room, may_use,
 };
 
 /// Applies a note. `is_kept` says whether the bytes of an artifact are there.
@@ -104,13 +105,65 @@ impl Change for Saying {
     }
 
     fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
-        let Said { run, epoch, lines } = &self.0;
+        let Said {
+            run,
+            epoch,
+            lines,
+            progress,
+        } = &self.0;
         let key = running(db, run, *epoch)?;
         append_lines(db, key, lines)?;
         let added = lines.iter().map(NewLog::bytes).sum();
         take(db, key, added)?;
+        if let Some(progress) = progress {
+            keep_progress(db, key, progress)?;
+        }
         Ok(())
     }
+}
+
+/// In the place of what its execution said before. Not counted: it is little, and bounded.
+fn keep_progress(
+    db: &mut Statements<'_>,
+    run: i64,
+    progress: &StoredProgress,
+) -> Result<(), rusqlite::Error> {
+    db.get(
+        "INSERT INTO progress (run, path, attempt, at, body) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET attempt = excluded.attempt, at = excluded.at, body = excluded.body",
+    )?
+    .execute(params![
+        run,
+        progress.path,
+        progress.attempt,
+        nanos(progress.at),
+        progress.body
+    ])?;
+    db.get(
+        "DELETE FROM progress WHERE run = ?1 AND path IN
+             (SELECT path FROM progress WHERE run = ?1 ORDER BY at DESC, path DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute(params![run, signed(limits::PROGRESS_KEPT as u64)])
+    .map(drop)
+}
+
+/// How far attempts of a run said that they are.
+pub(super) fn progress(db: &Connection, run: &RunId) -> Result<Vec<StoredProgress>, StoreError> {
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT path, attempt, at, body FROM progress WHERE run = (SELECT key FROM run WHERE id = ?1) ORDER BY path",
+        )?;
+        let rows = statement.query_map([run.as_str()], |row| {
+            Ok(StoredProgress {
+                path: row.get(0)?,
+                attempt: row.get(1)?,
+                at: Timestamp::from_nanos(row.get::<_, i64>(2)?.unsigned_abs()),
+                body: row.get(3)?,
+            })
+        })?;
+        rows.collect::<Result<_, rusqlite::Error>>()
+    };
+    read().map_err(|error| store_error(error, "the progress of a run"))
 }
 
 /// The key of a run that runs under that epoch.

@@ -53,8 +53,8 @@ use milepost_store::{
     Ask, Attempts, Attention, Blobs, Bucket, Cause, CheckedBlob, Claims, Count, Filter, Health,
     Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer,
     Release, RunRow, Runs, Said, Sent, Space, StopRequest, StoreClock, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, StoredTape, Upkeep, UsedArtifact,
-    Write, Written,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal, StoredTape, Upkeep,
+    UsedArtifact, Write, Written,
 };
 
 /// What a returned write survives.
@@ -223,6 +223,13 @@ impl Attempts for SqliteStore {
             let appended = writer.append(attempts::Saying(said)).await;
             appended.map_err(|error| self.watch.explain(error))
         })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::progress(db, run)) })
     }
 
     fn tape<'a>(

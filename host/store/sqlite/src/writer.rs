@@ -745,6 +745,7 @@ mod tests {
                     attempt: 1,
                     body: "{}".to_owned(),
                 }],
+                progress: None,
             })
         };
         wait(writer.append(said())).unwrap();

@@ -8,11 +8,14 @@ use milepost_core::effect::{
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::limits;
 use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
 
 use super::artifacts::write;
 use super::words::Wait as _;
 use super::words::{ALL, Talk, With, change, conflict, create, id, in_status, line, start, step};
-use crate::{Bucket, Kin, Moved, NewLog, Note, Said, Store, StoreError, StoredTape, Write};
+use crate::{
+    Bucket, Kin, Moved, NewLog, Note, Said, Store, StoreError, StoredProgress, StoredTape, Write,
+};
 
 fn note(run: &str, epoch: u64, effect: Effect) -> Note {
     Note {
@@ -648,7 +651,44 @@ fn said(run: &str, epoch: u64, lines: &[&str]) -> Said {
         run: id(run),
         epoch: Epoch(epoch),
         lines: lines.iter().copied().map(line).collect(),
+        progress: None,
     }
+}
+
+pub(crate) fn the_latest_progress_of_each_execution_is_kept(s: &dyn Store) {
+    let progress = |path: &str, attempt: u32, at: u64| StoredProgress {
+        path: path.to_owned(),
+        attempt,
+        at: Timestamp::from_nanos(at),
+        body: format!("{{\"done\":{at}}}"),
+    };
+    let say = |progress: StoredProgress| Said {
+        progress: Some(progress),
+        ..said("r", 1, &[])
+    };
+    let kept = || s.progress(&id("r")).wait().unwrap();
+    assert_eq!(kept(), []);
+    s.save(start("r"));
+    s.say(say(progress("b", 1, 1))).wait().unwrap();
+    s.say(say(progress("a", 1, 2))).wait().unwrap();
+    s.say(say(progress("b", 2, 3))).wait().unwrap();
+    s.say(said("r", 1, &["l"])).wait().unwrap();
+    let refused = Said {
+        epoch: Epoch(2),
+        ..say(progress("a", 9, 9))
+    };
+    s.say(refused).wait().unwrap_err();
+    assert_eq!(kept(), [progress("a", 1, 2), progress("b", 2, 3)]);
+    counts_what_it_holds(s, "r");
+    // However many executions there are, the latest ones are kept.
+    for n in 0..limits::PROGRESS_KEPT as u64 {
+        s.say(say(progress(&format!("n[{n}]"), 1, 10 + n)))
+            .wait()
+            .unwrap();
+    }
+    let kept = kept();
+    assert_eq!(kept.len(), limits::PROGRESS_KEPT);
+    assert!(kept.iter().all(|it| it.path.starts_with("n[")), "{kept:?}");
 }
 
 pub(crate) fn only_the_owner_of_a_run_that_runs_says_anything(s: &dyn Store) {

@@ -14,8 +14,8 @@ use milepost_core::state::Status;
 
 use super::{MemoryStore, Run, State, conflict};
 use crate::{
-    Attempts, Bucket, NewLog, Note, Page, Said, StoreError, StoredLog, StoredTape, UsedArtifact,
-    bucket_has_room, may_use,
+    Attempts, Bucket, NewLog, Note, Page, Said, StoreError, StoredLog, StoredProgress, StoredTape,
+    UsedArtifact, bucket_has_room, may_use,
 };
 
 impl Attempts for MemoryStore {
@@ -42,8 +42,28 @@ impl Attempts for MemoryStore {
                 position += 1;
                 run.logs.push(StoredLog { position, line });
             }
+            if let Some(progress) = said.progress {
+                run.progress.insert(progress.path.clone(), progress);
+                if run.progress.len() > limits::PROGRESS_KEPT {
+                    let all = run.progress.values();
+                    let oldest = all.min_by_key(|it| (it.at, it.path.clone()));
+                    let oldest = oldest.map(|it| it.path.clone()).unwrap_or_default();
+                    run.progress.remove(&oldest);
+                }
+            }
             state.last_log = position;
             Ok(())
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let all = state.runs.get(run).map(|run| run.progress.values());
+            Ok(all.into_iter().flatten().cloned().collect())
         })
     }
 

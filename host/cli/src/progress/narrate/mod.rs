@@ -426,6 +426,10 @@ impl Narrator {
             .iter()
             .map(|(name, value)| format!(" {name}={value}"))
             .collect();
+        if line.message.is_empty() && fields.is_empty() {
+            // It separates what stands around it, which in a list of several steps says nothing.
+            return None;
+        }
         let said = format!("  {path} | {level}{}{fields}", line.message);
         Some(lasting(self.style.dim(said)))
     }
