@@ -13,6 +13,7 @@ mod crash_matrix;
 mod durable;
 mod engine;
 mod examples;
+mod following;
 mod fuzz_corpora;
 mod hostile;
 mod logs;

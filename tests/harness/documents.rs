@@ -53,7 +53,11 @@ pub fn asked(line: &str) -> Option<&'static str> {
         .split_whitespace()
         .take_while(|word| *word != "--")
         .collect();
-    if !words.contains(&"--json") || words.iter().any(|word| word.starts_with("--watch")) {
+    if !words.contains(&"--json")
+        || words
+            .iter()
+            .any(|word| word.starts_with("--watch") || *word == "--follow")
+    {
         return None;
     }
     let known = documents().verbs.keys();

@@ -325,7 +325,7 @@ fn summary(
     used.extend(memory.map(|bytes| format!("{} of memory", shown::bytes(bytes))));
     used.push(format::count(calls.len(), "host call"));
     let mut lines = vec![status + format!(" {}", used.join(", "))];
-    lines.extend(error.map(|error| Text::from(format!("  {}", format::error(error)))));
+    lines.extend(error.map(|error| Text::from(format!("  {}", format::error(error, cx.verbose)))));
     if error.is_none() {
         let stop = report.stop.as_ref().map(words::stop::message);
         lines.extend(stop.map(|stop| Text::from(format!("  {stop}"))));

@@ -240,7 +240,18 @@ fn components() -> WasmPlugins {
         .compiler(compiler())
         .group_holder(group_holder())
         .program_supervisor(program_supervisor())
+        .slow_compilation(Arc::new(tell_of_compilation))
         .attempts(FEW_ATTEMPTS)
+}
+
+/// Whoever waits learns what for.
+fn tell_of_compilation(name: Option<&str>) {
+    let what = match name {
+        Some(name) => format!("compiling {name}"),
+        None => "compiling a component".to_owned(),
+    };
+    let said = format!("{what}, which takes a while the first time");
+    narration::say(&said.into());
 }
 
 impl Reply {

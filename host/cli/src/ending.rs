@@ -23,12 +23,7 @@ const ALSO: usize = 10;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
-    if report.is_unsaved() {
-        cx.warn("the checkpoint could not be saved");
-    }
-    // What a run ends with is always told: it finds room when nothing else waits.
-    narration::settle();
-    cx.note(summary(cx, report));
+    tell(cx, report);
     let document = || documents::Run::from(report);
     cx.reply(Exit::from(report.status), document, || {
         match report.status {
@@ -42,6 +37,16 @@ pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
     })
 }
 
+/// Says how a run stands that does not move any more.
+pub(crate) fn tell(cx: &Context, report: &RunReport) {
+    if report.is_unsaved() {
+        cx.warn("the checkpoint could not be saved");
+    }
+    // What a run ends with is always told: it finds room when nothing else waits.
+    narration::settle();
+    cx.note(summary(cx, report));
+}
+
 /// The lines for a person: how it ended, why, and what happens next.
 fn summary(cx: &Context, report: &RunReport) -> Text {
     let status = cx.err.status(report.status, report.status.as_str());
@@ -52,7 +57,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
     match report.status {
         Status::Completed => {}
         Status::Failed => {
-            lines.extend(failures(report));
+            lines.extend(failures(cx, report));
             lines.extend(
                 report
                     .stop
@@ -129,7 +134,7 @@ fn steps(report: &RunReport) -> String {
 
 /// One line per failed step, loop members included, in the order in which they failed: what a loop says of a member that failed comes
 /// after that. What failed inside of items is told by their fan-out.
-fn failures(report: &RunReport) -> Vec<String> {
+fn failures(cx: &Context, report: &RunReport) -> Vec<String> {
     let failed = report.steps.iter().filter(|step| step.status == "failed");
     let mut failed: Vec<&StepReport> = failed.collect();
     failed.sort_by_key(|step| (step.ended_at.is_none(), step.ended_at));
@@ -137,7 +142,7 @@ fn failures(report: &RunReport) -> Vec<String> {
         let error = step.error.as_ref()?;
         let help = words::missing::help(error);
         let help = help.map_or_else(String::new, |help| format!("\n    help: {help}"));
-        let error = indent(&format::error(error));
+        let error = indent(&format::error(error, cx.verbose));
         Some(format!("  step {}: {error}{help}", Shown(&step.path)))
     });
     told.collect()

@@ -172,14 +172,14 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
         } => {
             format!(
                 ", attempt {attempt}: {}; again at {}",
-                format::error(error),
+                format::error_alone(error),
                 format::instant(*retry_at)
             )
         }
         Event::Step {
             event: StepEvent::Failed { error, .. },
             ..
-        } => format!(": {}", format::error(error)),
+        } => format!(": {}", format::error_alone(error)),
         Event::Step {
             event: StepEvent::Paused { pause, .. },
             ..
@@ -251,7 +251,7 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
                 format!(", {run} completed, {} bytes", output.text().len())
             }
             ChildEnding::Failed(error) | ChildEnding::Cancelled(error) => {
-                format!(": {}", format::error(error))
+                format!(": {}", format::error_alone(error))
             }
         },
         Event::Run(RunEvent::Finishing { ending }) => {

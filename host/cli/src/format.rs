@@ -9,6 +9,8 @@ use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
 use milepost::report::ItemsReport;
 
+use super::backtrace;
+
 /// A value in one line: the beginning and the size of a long one.
 pub(crate) fn excerpt(value: &serde_json::Value) -> String {
     Shown(shown::excerpt(&value.to_string(), EXCERPT_BYTES)).to_string()
@@ -131,8 +133,28 @@ pub(crate) fn items(items: &ItemsReport) -> String {
     text
 }
 
-/// Kind, code and message of an error: `retryable busy: the server is busy [acme]`. The usual kind goes without saying.
-pub(crate) fn error(error: &StepError) -> String {
+/// Kind, code and message of an error: `retryable busy: the server is busy [acme]`. The usual kind goes without saying. Of a trap, the
+/// backtrace only where `verbose`.
+pub(crate) fn error(error: &StepError, verbose: bool) -> String {
+    match error.class {
+        ErrorClass::Trap if verbose => told(error, &backtrace::folded(&error.message)),
+        ErrorClass::Trap => match backtrace::cut(&error.message) {
+            (message, 0) => told(error, &message),
+            (message, _) => told(error, &(message + "\n(`--verbose` shows the backtrace)")),
+        },
+        _ => told(error, &error.message),
+    }
+}
+
+/// The same, without any backtrace.
+pub(crate) fn error_alone(error: &StepError) -> String {
+    match error.class {
+        ErrorClass::Trap => told(error, &backtrace::cut(&error.message).0),
+        _ => told(error, &error.message),
+    }
+}
+
+fn told(error: &StepError, message: &str) -> String {
     let kind = match error.class {
         ErrorClass::Failed => "",
         ErrorClass::Retryable => "retryable ",
@@ -154,12 +176,13 @@ pub(crate) fn error(error: &StepError) -> String {
         kind
     };
     let code = Shown(&error.code);
-    format!("{kind}{code}: {}{provider}", ShownLines(&error.message))
+    format!("{kind}{code}: {}{provider}", ShownLines(message))
 }
 
 /// The same, cut to one line: a trap brings a whole backtrace.
 pub(crate) fn brief_error(of: &StepError) -> String {
-    error(of).lines().next().unwrap_or_default().to_owned()
+    let told = told(of, &of.message);
+    told.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -186,7 +209,7 @@ mod tests {
         let mut error = StepError::new(ErrorClass::Retryable, "busy", "come back\nlater");
         error.provider = Some("acme".into());
         assert_eq!(
-            super::error(&error),
+            super::error(&error, false),
             "retryable busy: come back\nlater [acme]"
         );
         assert_eq!(brief_error(&error), "retryable busy: come back");

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use clap::Args;
 use milepost::attempt::{LogLevel, LogLine};
+use milepost::core::event::{ClaimCause, Event, RunEvent, StepEvent, WaitEvent};
 use milepost::core::ids::{Path, RunId};
+use milepost::engine::Notice;
 use milepost::store::{Store, StoredLog};
 
 use super::context::{Context, Reply};
 use super::documents::LogEntry;
-use super::drive::wait;
+use super::drive::{recorded_limits, wait};
+use super::exit::Exit;
 use super::failure::Failure;
+use super::follow::{self, Seen};
+use super::progress::Progress;
 use super::style::Style;
 use super::text::Text;
-use super::{format, ids, narration, place};
+use super::{ending, format, ids, narration, place};
 
 /// Lines that are read at once at most.
 const PAGE: usize = 1_000;
@@ -21,21 +26,31 @@ const PAGE: usize = 1_000;
 /// Print what the steps of a run logged
 ///
 /// Prints what the steps of a run logged, in the order in which it was saved.
+///
+/// With `--follow`, retries, waits and the end of the run are told on stderr, and the exit codes are those of `run`. `--json` prints
+/// a line for each entry, and the run on the last one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost logs 7k3m
+  milepost logs 7k3m --follow             # until it stops moving; exits as `run` does
   milepost logs 7k3m --step collect
   milepost logs 7k3m --step fix#2         # the second iteration of loop `fix`")]
 pub(crate) struct LogsArgs {
     /// Id of the run, or a unique prefix
     run: String,
+    /// Go on with what is logged from now on, also by attempts in flight, until the run does not move any more
+    #[arg(long, short)]
+    follow: bool,
     /// Only this step, or everything inside this loop or iteration
     #[arg(long, value_name = "PATH")]
     step: Option<Path>,
 }
 
 pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
+    if args.follow {
+        return follow(args, cx);
+    }
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let step = args.step.as_ref().map(ToString::to_string);
@@ -67,6 +82,60 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
         |(stored, line)| LogEntry::new(stored, line),
         move |(stored, line)| text(style, stored, line),
     )
+}
+
+/// The lines on stdout, and on stderr what explains that there are none.
+fn follow(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
+    let engine = cx.engine_to_read()?;
+    let run = ids::resolve(engine.store().as_ref(), &args.run)?;
+    let step = args.step.as_ref().map(ToString::to_string);
+    let limits = recorded_limits(engine.store().as_ref(), &run);
+    let progress = Progress::new(limits, cx.err, false);
+    let seen = async |of: &RunId, seen: Seen<'_>| match seen {
+        Seen::Log(stored, _)
+            if step
+                .as_ref()
+                .is_some_and(|step| !stands_in(&stored.line.path, step)) =>
+        {
+            Ok(true)
+        }
+        seen if cx.json => match seen {
+            Seen::Event(entry) if !is_told(&entry.event) => Ok(true),
+            Seen::Progress(..) => Ok(true),
+            seen => follow::print(&follow::document(of, seen)).await,
+        },
+        Seen::Log(stored, line) => {
+            follow::printed(text(cx.out, stored, line).for_terminal() + "\n").await
+        }
+        Seen::Progress(..) => Ok(true),
+        Seen::Event(entry) => {
+            progress.learn(of, Notice::Recorded(entry), is_told(&entry.event));
+            Ok(true)
+        }
+    };
+    let Some(end) = follow::to_its_end(cx, &engine, &run, false, seen)? else {
+        return Ok(Reply::text(Exit::Completed, ""));
+    };
+    if cx.json {
+        return Ok(follow::last_line(&end));
+    }
+    ending::tell(cx, &end);
+    Ok(Reply::text(Exit::from(end.status), ""))
+}
+
+/// Whether an event explains that nothing is logged.
+fn is_told(event: &Event) -> bool {
+    match event {
+        Event::Run(RunEvent::Claimed { cause, .. }) => *cause == ClaimCause::Recovery,
+        Event::Run(event) => matches!(event, RunEvent::Resumed(_) | RunEvent::Released { .. }),
+        Event::Step { event, .. } => matches!(
+            event,
+            StepEvent::AttemptFailed { .. }
+                | StepEvent::Paused { .. }
+                | StepEvent::Interrupted { .. }
+                | StepEvent::Wait(WaitEvent::Started { .. })
+        ),
+    }
 }
 
 /// All lines of a run, of which one page is in memory.

@@ -76,6 +76,7 @@ mod words;
 
 mod approve;
 mod artifacts;
+mod backtrace;
 mod call;
 mod compiling;
 mod completions;
@@ -87,6 +88,7 @@ mod eval;
 mod events;
 mod explain;
 mod export;
+mod follow;
 mod fork;
 mod gc;
 mod go_on;

@@ -27,7 +27,7 @@ use super::moment::{self, MomentArgs};
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::event::Unmet;
-use super::{artifacts, format, ids, shell, words, world};
+use super::{artifacts, follow, format, ids, shell, words, world};
 
 /// Show one run: its status, steps and output
 ///
@@ -35,16 +35,23 @@ use super::{artifacts, format, ids, shell, words, world};
 ///
 /// With `--at` or `--at-step`: as it was, from its journal, with its children as they were then. What the store keeps beside the
 /// journal (signals, requests, artifacts, the owner) is of today, and left out.
+///
+/// With `--follow`: everything that it did and does, with the logs of attempts in flight, until it completes, fails, pauses or is
+/// cancelled, with the exit codes of `run`. `--json` prints a line for each entry, and the run on the last one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost show 7k3m
+  milepost show 7k3m --follow          # until it stops moving; exits as `run` does
   milepost show 7k3m --at 12
   milepost show 7k3m --at-step fix#2/test
   milepost show 7k3m --json | jq '.steps[] | select(.status == \"failed\")'")]
 pub(crate) struct ShowArgs {
     /// Id of the run, or a unique prefix
     run: String,
+    /// Show what happens as `run` does, wherever the run is driven, until it does not move any more
+    #[arg(long, short, conflicts_with_all = ["at", "at_step"])]
+    follow: bool,
     #[command(flatten)]
     moment: MomentArgs,
 }
@@ -118,6 +125,9 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
+    if args.follow {
+        return follow::follow(cx, &engine, &run);
+    }
     if let Some(moment) = args.moment.read()? {
         let past = wait::<_, HistoryError>(history::at(store.as_ref(), &run, &moment))?;
         return as_it_was(cx, store.as_ref(), past);
@@ -225,14 +235,21 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     // Causes before what follows from them.
     failed.sort_by_key(|(step, _)| (step.ended_at.is_none(), step.ended_at));
     for (step, error) in failed {
-        text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
+        text = text
+            + format!(
+                "\n{}: {}",
+                Shown(&step.path),
+                format::error(error, cx.verbose)
+            );
         if let Some(help) = words::missing::help(error) {
             text = text + format!("\n  help: {help}");
         }
     }
     for items in report.steps.iter().filter_map(|step| step.items.as_ref()) {
         for item in &items.failures {
-            let error = item.error.as_ref().map(format::error).unwrap_or_default();
+            let error = item.error.as_ref();
+            let error = error.map(|error| format::error(error, cx.verbose));
+            let error = error.unwrap_or_default();
             text = text + format!("\n{}: {error}", Shown(&item.path));
         }
         let more = (items.failed as usize).saturating_sub(items.failures.len());

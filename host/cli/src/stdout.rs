@@ -91,6 +91,25 @@ async fn watched(mut written: oneshot::Receiver<io::Result<()>>) -> Written {
     }
 }
 
+/// Whether somebody may still read it, as far as a pipe tells without being written to.
+#[cfg(unix)]
+pub(super) fn is_read() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    #[expect(clippy::disallowed_methods, reason = "nothing is written")]
+    let out = io::stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec::default();
+    // Where it cannot be asked, the next write tells.
+    let asked = poll(&mut polled, Some(&now));
+    asked.is_err() || !polled[0].revents().contains(PollFlags::ERR)
+}
+
+/// The next write tells.
+#[cfg(not(unix))]
+pub(super) fn is_read() -> bool {
+    true
+}
+
 /// Why nothing more could be written.
 pub(super) fn failure(error: &io::Error) -> Failure {
     let message = format!("stdout could not be written: {error}");

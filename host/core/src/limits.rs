@@ -120,6 +120,8 @@ pub const SYMBOLIZED_BYTES: usize = MIB;
 pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
 /// Bytes of function names in a component; with more, backtraces show numbers.
 pub const FUNCTION_NAMES_BYTES: usize = 4 * MIB;
+/// Executions of a run whose progress is kept while they are in flight.
+pub const PROGRESS_KEPT: usize = 256;
 /// Frames of the backtrace that a trap shows.
 pub const BACKTRACE_FRAMES: usize = 20;
 /// Linear memory of one attempt, bytes.

@@ -137,6 +137,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("TABLES", number(limits::TABLES as u64)),
         ("TABLE_ELEMENTS", number(limits::TABLE_ELEMENTS as u64)),
         ("FUNCTION_NAMES_BYTES", bytes(limits::FUNCTION_NAMES_BYTES)),
+        ("PROGRESS_KEPT", number(limits::PROGRESS_KEPT as u64)),
         ("BACKTRACE_FRAMES", number(limits::BACKTRACE_FRAMES as u64)),
         ("INSTANCES", number(limits::INSTANCES as u64)),
         ("HANDLES", number(limits::HANDLES as u64)),

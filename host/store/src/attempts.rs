@@ -4,8 +4,9 @@ use futures_util::future::BoxFuture;
 use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, Memo, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
+use milepost_core::time::Timestamp;
 
-use crate::StoreError;
+use crate::{NewLog, StoreError};
 
 /// An effect of an attempt in flight.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,33 @@ pub struct Note {
     pub path: String,
     /// What becomes durable.
     pub effect: Effect,
+}
+
+/// What an attempt in flight has said since it said something last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The run.
+    pub run: RunId,
+    /// Its epoch: whoever lost the claim says nothing.
+    pub epoch: Epoch,
+    /// Lines that the run's log gets, behind those that it has.
+    pub lines: Vec<NewLog>,
+    /// How far an attempt is. Only the latest of each execution is kept, and of a run those of so many executions
+    /// ([`limits::PROGRESS_KEPT`]).
+    pub progress: Option<StoredProgress>,
+}
+
+/// How far an attempt in flight was when it last said so. What it said is there until its execution says something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProgress {
+    /// Path of the execution.
+    pub path: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// When the host received it.
+    pub at: Timestamp,
+    /// JSON of what was said.
+    pub body: String,
 }
 
 /// A part of a tape, as it is kept.
@@ -75,6 +103,24 @@ pub trait Attempts: Send + Sync {
     /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch: nothing was changed.
     /// [`StoreError::Unavailable`] when it could not be saved.
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>>;
+
+    /// How far attempts of a run said that they are, by the path of their execution: also attempts that are over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>>;
+
+    /// Appends to the log of a run while the attempt that speaks is in flight, for whoever watches and for the case that its process dies.
+    /// Need not survive a loss of power, and so costs no wait for a disk. Whoever asks knows from the answer which lines are there:
+    /// those that are, the write with the outcome does not bring again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch, [`StoreError::Unavailable`] when it
+    /// could not be saved: nothing was appended.
+    fn say(&self, said: Said) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The parts of the tape of the attempt that `started` with that event, in order, from entry `from` on: as many as a page holds, at least
     /// one. Only an empty page is the end.

@@ -17,9 +17,9 @@ pub mod prelude {
     pub use crate::{
         ArtifactSink, Artifacts, Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims,
         Count, Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox,
-        NewSignal, News, Note, Offer, RunRow, Runs, Sent, StopRequest, Store, StoreError,
-        StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep,
-        UsedArtifact, Watch, Write, Written,
+        NewSignal, News, Note, Offer, RunRow, Runs, Said, Sent, StopRequest, Store, StoreError,
+        StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal, StoredTape, Swept,
+        Upkeep, UsedArtifact, Watch, Write, Written,
     };
 }
 
@@ -55,7 +55,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Attempts) => {
         impl Attempts for $store {
-            $crate::hand_on! { note tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
+            $crate::hand_on! { note say progress tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
         }
     };
     ($store:ty: Artifacts) => {
@@ -105,6 +105,8 @@ macro_rules! hand_on_one {
     (journal) => { $crate::hand_on_as! { read: journal(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredEntry> } };
     (logs) => { $crate::hand_on_as! { read: logs(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredLog> } };
     (note) => { $crate::hand_on_as! { change: note(note: Note) -> Applied } };
+    (say) => { $crate::hand_on_as! { change: say(said: Said) -> () } };
+    (progress) => { $crate::hand_on_as! { read: progress(run: &'a RunId) -> Vec<StoredProgress> } };
     (tape) => { $crate::hand_on_as! { read: tape(run: &'a RunId, started: u64, from: u64) -> Vec<StoredTape> } };
     (memo) => { $crate::hand_on_as! { read: memo(run: &'a RunId, path: &'a str, key: &'a str) -> Option<String> } };
     (memos) => { $crate::hand_on_as! { read: memos(run: &'a RunId, after: Option<(&'a str, &'a str)>) -> Vec<(String, Memo)> } };

@@ -45,7 +45,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::artifacts::{ArtifactSink, Artifacts, Swept};
 pub use self::attempts::{
-    Attempts, Bucket, Note, StoredTape, UsedArtifact, bucket_has_room, may_use,
+    Attempts, Bucket, Note, Said, StoredProgress, StoredTape, UsedArtifact, bucket_has_room,
+    may_use,
 };
 pub use self::attention::{
     Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Offer,
@@ -540,6 +541,14 @@ pub struct NewLog {
     pub attempt: u32,
     /// JSON of the line.
     pub body: String,
+}
+
+impl NewLog {
+    /// For stores: what it takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.path.len() + self.body.len()) as u64
+    }
 }
 
 /// A log line as it is stored.

@@ -89,7 +89,10 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
         Ok(Returned::Function(function, value)) => {
             function::returned(function, value.as_ref(), max_output)
         }
-        Err(stop) => Outcome::Failed(stop.error(&state)),
+        Err(stop) => Outcome::Failed(ending::last_words(
+            stop.error(&state),
+            state.states.log().last_words().as_deref(),
+        )),
     };
     let log = state.states.log();
     let outcome = state.masked(outcome);

@@ -61,6 +61,17 @@ pub(super) fn stopped(
     StepError::new(class, code, cut(message, MESSAGE_BYTES))
 }
 
+/// What the guest said of its trap stands before what the host knows: `unreachable` is how most of them end.
+pub(super) fn last_words(error: StepError, said: Option<&str>) -> StepError {
+    match said {
+        Some(said) if error.class == ErrorClass::Trap => StepError {
+            message: cut(format!("{said}\n{}", error.message), MESSAGE_BYTES),
+            ..error
+        },
+        _ => error,
+    }
+}
+
 /// The guest's calls, the innermost first: function, where in it, and where in the component's file. (Places in source files are
 /// debug information, which is not read here: `symbolize` does.)
 fn backtrace(trace: &WasmBacktrace) -> String {

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
 use milepost_core::ids::Digest;
 use milepost_core::limits;
@@ -67,12 +68,50 @@ pub(super) struct Sandbox {
     /// What starts them; `None`: this process does.
     pub(super) supervisor: Option<Arc<ChildProgram>>,
     compilations: AtomicU64,
+    /// Hears of compilations that take long.
+    slow: Option<SlowCompilation>,
     /// Code of the engine for scripts, whose digest stands beside it: all scripts have it in common.
     script_engine: Mutex<Option<(Digest, Component)>>,
     /// With the contract's interfaces.
     plain: OnceLock<Linker<HostState>>,
     /// With WASI as well: some hundred functions that small guests do not need.
     with_wasi: OnceLock<Linker<HostState>>,
+}
+
+/// Hears of a component that has been compiling for a while.
+pub type SlowCompilation = Arc<dyn Fn(Option<&str>) + Send + Sync>;
+
+/// How long a component compiles before somebody hears of it.
+const SLOW: Duration = Duration::from_secs(1);
+
+fn name_of(inspection: &Inspection) -> Option<&str> {
+    match &inspection.script {
+        // What is compiled is not the script.
+        Some(_) => Some("the engine for JavaScript"),
+        None => inspection.manifest.as_ref().map(|manifest| &*manifest.name),
+    }
+}
+
+/// Compiles; when that is not over after so long, somebody hears of it.
+fn told_if_slow<T>(
+    hears: &SlowCompilation,
+    name: Option<&str>,
+    after: Duration,
+    compile: impl FnOnce() -> T,
+) -> T {
+    std::thread::scope(|scope| {
+        let (done, wait) = mpsc::channel::<()>();
+        let watch = std::thread::Builder::new().name("milepost-compiling".to_owned());
+        // Without a thread, nobody hears of it.
+        let _ = watch.spawn_scoped(scope, move || {
+            if wait.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
+                hears(name);
+            }
+        });
+        let compiled = compile();
+        drop(done);
+        compiled
+    })
 }
 
 /// The engine could not be set up.
@@ -167,6 +206,7 @@ impl WasmEngine {
                 holder: Arc::new(capability::exec::plain_holder()),
                 supervisor: None,
                 compilations: AtomicU64::new(0),
+                slow: None,
                 script_engine: Mutex::default(),
                 plain: OnceLock::new(),
                 with_wasi: OnceLock::new(),
@@ -191,6 +231,16 @@ impl WasmEngine {
     pub fn program_supervisor(mut self, supervisor: ChildProgram) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.supervisor = Some(Arc::new(supervisor));
+        }
+        self
+    }
+
+    /// Names who hears of a component that has been compiling for a while: once, on a thread of its own, with the name of the component
+    /// where it has one.
+    #[must_use]
+    pub fn slow_compilation(mut self, hears: SlowCompilation) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.slow = Some(hears);
         }
         self
     }
@@ -252,7 +302,11 @@ impl Sandbox {
             }
         }
         self.compilations.fetch_add(1, Ordering::Relaxed);
-        let code = self.compiler.compile(&self.engine, self.metered, bytes)?;
+        let compile = || self.compiler.compile(&self.engine, self.metered, bytes);
+        let code = match &self.slow {
+            Some(hears) => told_if_slow(hears, name_of(inspection), SLOW, compile),
+            None => compile(),
+        }?;
         let component = self.deserialize(&code)?;
         // Before it is kept: code that comes from the cache is not looked at again.
         inspection.check_types(bytes)?;
@@ -360,4 +414,29 @@ fn pool(attempts: u32) -> PoolingAllocationConfig {
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MEMORY_BYTES);
     pool
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_compiles_for_long_is_told_once_by_its_name_and_what_is_quick_is_not() {
+        const BOUND: Duration = Duration::from_secs(60);
+        let (told, heard) = mpsc::channel();
+        let told = Mutex::new(told);
+        let hears: SlowCompilation = Arc::new(move |name| {
+            let told = told.lock().unwrap();
+            told.send(name.map(str::to_owned)).unwrap();
+        });
+        let quick = told_if_slow(&hears, Some("quick"), BOUND, || 1);
+        assert_eq!((quick, heard.try_recv().is_err()), (1, true));
+        // It takes until it was told.
+        let name = told_if_slow(&hears, Some("slow"), Duration::from_millis(1), || {
+            heard.recv_timeout(BOUND).unwrap()
+        });
+        assert_eq!(name.as_deref(), Some("slow"));
+        assert!(heard.try_recv().is_err());
+    }
 }

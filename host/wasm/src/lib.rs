@@ -61,6 +61,7 @@ pub mod exec {
 mod function;
 mod guest_json;
 mod host_error;
+mod last_words;
 mod limits;
 pub mod loader;
 pub mod log;
@@ -86,7 +87,7 @@ pub use capability::http::{HttpClient, HttpSettings, Resolve};
 pub use compile::{ChildProgram, Compiler};
 pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
-pub use engine::{EngineError, WasmEngine};
+pub use engine::{EngineError, SlowCompilation, WasmEngine};
 pub use host_error::HostError;
 pub use loader::{LoadError, Plugin, read_component};
 pub use memory_budget::{BudgetTooSmall, MemoryBudget, Room};

@@ -14,10 +14,23 @@ use milepost_core::{limits, shown};
 use crate::attempt::{AttemptHost, Call, LogLevel, LogLine};
 use crate::call::catch_panic;
 use crate::clock::Clock;
+use crate::last_words::LastWords;
 use crate::secrets::Secrets;
 
 /// What a stored line takes beside its text and its path, about.
 const ROW_BYTES: usize = 16;
+
+/// How much of the beginning of a log is kept whatever follows, where that many bytes of it are kept.
+#[must_use]
+pub fn beginning(max_bytes: usize) -> usize {
+    max_bytes - max_bytes / 2
+}
+
+/// What each line of an execution takes beside its text, for its bound.
+#[must_use]
+pub fn line_bytes(path: &str) -> usize {
+    ROW_BYTES + path.len()
+}
 
 /// The log of one attempt, for everything that writes to it.
 #[derive(Clone)]
@@ -33,7 +46,7 @@ impl Log {
     /// The log of this call, shown by its host.
     #[must_use]
     pub fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
-        let line_bytes = ROW_BYTES + call.path.to_string().len();
+        let line_bytes = line_bytes(&call.path.to_string());
         Self(Arc::new(Inner {
             lines: Mutex::new(LogBuffer {
                 secrets: call.secrets.clone(),
@@ -89,6 +102,16 @@ impl Log {
         self.lock().finish(&*self.0.clock)
     }
 
+    /// The message and the place of a panic, where the guest wrote one to its standard error.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let mut lines = self.lock();
+        // What comes to no end is a line all the same.
+        if lines.partial[Stdio::Err as usize].bytes > 0 {
+            lines.end_line(Stdio::Err, &*self.0.clock);
+        }
+        lines.last_words.told()
+    }
+
     /// Shows what [`Log::finish`] left, in the time that is left to the attempt; where none is, as far as the host takes it at once.
     pub async fn show_rest(&self, left: Duration) {
         if !self.lock().behind.is_empty() {
@@ -116,6 +139,7 @@ struct LogBuffer {
     line_bytes: usize,
     dropped: LogDropped,
     partial: [Partial; 2],
+    last_words: LastWords,
     /// What is still to be shown.
     behind: VecDeque<Arc<LogLine>>,
 }
@@ -146,17 +170,19 @@ struct Partial {
 impl LogBuffer {
     /// For `max_bytes` as they are stored, where every line takes `line_bytes` beside its text.
     fn new(max_bytes: usize, line_bytes: usize) -> Self {
-        let max_tail_bytes = max_bytes / 2;
+        let head_left = beginning(max_bytes);
+        let max_tail_bytes = max_bytes - head_left;
         Self {
             secrets: Secrets::default(),
             head: Vec::new(),
-            head_left: max_bytes - max_tail_bytes,
+            head_left,
             tail: VecDeque::new(),
             tail_bytes: 0,
             max_tail_bytes,
             line_bytes,
             dropped: LogDropped::default(),
             partial: Default::default(),
+            last_words: LastWords::default(),
             behind: VecDeque::new(),
         }
     }
@@ -287,6 +313,9 @@ impl LogBuffer {
             false => self.secrets.mask(text).into_owned(),
         };
         let message = self.cut_of(text, bytes);
+        if stdio == Stdio::Err {
+            self.last_words.line(&message);
+        }
         self.keep(LogLine {
             at: clock.now(),
             level,

@@ -18,6 +18,7 @@ mod component;
 mod definition;
 mod dry_run;
 mod failure;
+mod followed;
 mod history;
 mod journal;
 mod kept;
@@ -38,6 +39,7 @@ pub(crate) use definition::{
 };
 pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
+pub(crate) use followed::{AttemptProgress, Followed};
 pub(crate) use history::{Compared, Evaluated};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{

@@ -15,6 +15,7 @@ use super::definition::{
 };
 use super::dry_run::Simulated;
 use super::failure::Failed;
+use super::followed::Followed;
 use super::history::{Compared, Evaluated};
 use super::journal::{Events, Logs};
 use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
@@ -90,7 +91,9 @@ pub(crate) fn schema() -> Value {
         .collect();
     verbs.insert("schema".into(), json!({ "$ref": DRAFT }));
     let failed = of::<Failed>(&mut generator).to_value();
-    let mut all: Vec<Value> = vec![failed];
+    // A line of what is followed is one, too.
+    let followed = of::<Followed>(&mut generator).to_value();
+    let mut all: Vec<Value> = vec![failed, followed];
     for document in verbs.values() {
         if !all.contains(document) {
             all.push(document.clone());
@@ -100,7 +103,7 @@ pub(crate) fn schema() -> Value {
         "$schema": DRAFT,
         "title": "Milepost documents",
         "description": "What `milepost --json` prints: `verbs` says which document each verb prints; `Failed` stands in its \
-                        place when the verb did nothing.",
+                        place when the verb did nothing. With `--follow`, each line is a `Followed`.",
         "anyOf": all,
         "verbs": verbs,
         "$defs": generator.take_definitions(true),

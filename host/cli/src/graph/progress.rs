@@ -53,7 +53,7 @@ fn live(node: &Node, step: Option<&StepReport>) -> Live {
         line,
         error: step
             .and_then(|step| step.error.as_ref())
-            .map(|error| Shown(format::error(error)).to_string()),
+            .map(|error| Shown(format::error_alone(error)).to_string()),
     }
 }
 

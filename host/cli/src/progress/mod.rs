@@ -61,6 +61,14 @@ impl Progress {
         narration::say(&line.into());
     }
 
+    /// Takes a notice in, and says something about it only if that is wanted.
+    pub(crate) fn learn(&self, run: &RunId, notice: Notice<'_>, aloud: bool) {
+        let line = lock(&self.narrator).tell(run, notice);
+        if let Some(line) = line.filter(|_| aloud) {
+            self.say(line.text);
+        }
+    }
+
     /// Takes the moving lines away.
     pub(crate) fn finish(&self) {
         if self.lively {

@@ -8,6 +8,7 @@ use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::time::Timestamp;
 
 use super::driver::SAVE_WAITS;
+use super::live_log::LiveLog;
 use super::observer::Notice;
 use super::shared::Shared;
 use crate::attempt::{ArtifactWriter, AttemptHost, BoxFuture, CancelFlag, LogLine, Progress};
@@ -25,6 +26,7 @@ pub(super) struct LiveHost {
     pub(super) started: u64,
     pub(super) path: Path,
     pub(super) attempt: u32,
+    pub(super) live: Arc<LiveLog>,
     /// Raised for all attempts in flight when the run is asked to stop.
     pub(super) cancel: CancelFlag,
     /// Raised for this one when it has to end though the run goes on.
@@ -39,6 +41,7 @@ impl AttemptHost for LiveHost {
             line,
         };
         self.shared.tell(&self.run, notice);
+        self.live.take(line);
         Box::pin(ready(()))
     }
 
@@ -48,6 +51,7 @@ impl AttemptHost for LiveHost {
             progress,
         };
         self.shared.tell(&self.run, notice);
+        self.live.progressed(progress, self.shared.clock.now());
         Box::pin(ready(()))
     }
 

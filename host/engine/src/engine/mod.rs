@@ -23,6 +23,7 @@ mod inbox;
 mod items;
 mod keeper;
 pub(crate) mod launch;
+mod live_log;
 mod loads;
 mod observer;
 mod orphans;

@@ -15,8 +15,8 @@ use crate::clock::SystemClock;
 use crate::native;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::wasm::{
-    self, ChildProgram, CodeCache, Compiler, MemoryBudget, Rejection, Room, WasmEngine,
-    read_component,
+    self, ChildProgram, CodeCache, Compiler, MemoryBudget, Rejection, Room, SlowCompilation,
+    WasmEngine, read_component,
 };
 
 /// Loads the components that definitions name, relative to the definition's folder.
@@ -29,6 +29,7 @@ pub struct WasmPlugins {
     metered: bool,
     group_holder: Option<ChildProgram>,
     program_supervisor: Option<ChildProgram>,
+    slow_compilation: Option<SlowCompilation>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -43,6 +44,7 @@ impl WasmPlugins {
             metered: false,
             group_holder: None,
             program_supervisor: None,
+            slow_compilation: None,
             engine: OnceLock::new(),
         }
     }
@@ -89,6 +91,13 @@ impl WasmPlugins {
         self
     }
 
+    /// Names who hears of a component that has been compiling for a while; see [`WasmEngine::slow_compilation`].
+    #[must_use]
+    pub fn slow_compilation(mut self, hears: SlowCompilation) -> Self {
+        self.slow_compilation = Some(hears);
+        self
+    }
+
     /// The WebAssembly engine.
     ///
     /// # Errors
@@ -109,6 +118,9 @@ impl WasmPlugins {
         }
         if let Some(supervisor) = &self.program_supervisor {
             engine = engine.program_supervisor(supervisor.clone());
+        }
+        if let Some(hears) = &self.slow_compilation {
+            engine = engine.slow_compilation(Arc::clone(hears));
         }
         // Of two that are set up at once, the first one stays.
         Ok(self.engine.get_or_init(|| engine))

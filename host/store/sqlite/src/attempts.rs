@@ -5,16 +5,18 @@ use std::sync::Arc;
 use milepost_core::effect::{
     Applied, Artifact, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
 };
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
+use milepost_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::change::{Failure, conflict, keep_blob, present, use_blob};
+use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
 use super::statements::Statements;
-use super::{signed, store_error};
+use super::{nanos, signed, store_error};
 use milepost_store::fault;
 use milepost_store::{
-    Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
+    Bucket, NewLog, Note, Page, Said, StoreError, StoredProgress, StoredTape, UsedArtifact,
+    bucket_has_room, may_use,
 };
 
 /// Applies a note. `is_kept` says whether the bytes of an artifact are there.
@@ -23,16 +25,7 @@ pub(super) fn note(
     note: &Note,
     is_kept: impl FnOnce(&Digest) -> Result<bool, Failure>,
 ) -> Result<Applied, Failure> {
-    let key: Option<i64> = db
-        .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
-        .query_row(params![note.run.as_str(), signed(note.epoch.0)], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(key) = key else {
-        present(db, &note.run)?;
-        return Err(conflict(db, &note.run)?);
-    };
+    let key = running(db, &note.run, note.epoch)?;
     // Whatever refuses is asked before anything is changed.
     let mut added = 0;
     if let Some(memo) = &note.effect.memo {
@@ -95,11 +88,123 @@ pub(super) fn note(
         None => {}
     }
     if added > 0 {
-        db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
-                .execute(params![key, signed(added)])?;
+        take(db, key, added)?;
     }
     fault::point("note_written");
     Ok(Applied::Done)
+}
+
+/// Lines of an attempt in flight.
+pub(super) struct Saying(pub(super) Said);
+
+impl Change for Saying {
+    type Reply = ();
+
+    fn run(&self) -> &RunId {
+        &self.0.run
+    }
+
+    fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
+        let Said {
+            run,
+            epoch,
+            lines,
+            progress,
+        } = &self.0;
+        let key = running(db, run, *epoch)?;
+        append_lines(db, key, lines)?;
+        let added = lines.iter().map(NewLog::bytes).sum();
+        take(db, key, added)?;
+        if let Some(progress) = progress {
+            keep_progress(db, key, progress)?;
+        }
+        Ok(())
+    }
+}
+
+/// In the place of what its execution said before. Not counted: it is little, and bounded.
+fn keep_progress(
+    db: &mut Statements<'_>,
+    run: i64,
+    progress: &StoredProgress,
+) -> Result<(), rusqlite::Error> {
+    db.get(
+        "INSERT INTO progress (run, path, attempt, at, body) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET attempt = excluded.attempt, at = excluded.at, body = excluded.body",
+    )?
+    .execute(params![
+        run,
+        progress.path,
+        progress.attempt,
+        nanos(progress.at),
+        progress.body
+    ])?;
+    db.get(
+        "DELETE FROM progress WHERE run = ?1 AND path IN
+             (SELECT path FROM progress WHERE run = ?1 ORDER BY at DESC, path DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute(params![run, signed(limits::PROGRESS_KEPT as u64)])
+    .map(drop)
+}
+
+/// How far attempts of a run said that they are.
+pub(super) fn progress(db: &Connection, run: &RunId) -> Result<Vec<StoredProgress>, StoreError> {
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT path, attempt, at, body FROM progress WHERE run = (SELECT key FROM run WHERE id = ?1) ORDER BY path",
+        )?;
+        let rows = statement.query_map([run.as_str()], |row| {
+            Ok(StoredProgress {
+                path: row.get(0)?,
+                attempt: row.get(1)?,
+                at: Timestamp::from_nanos(row.get::<_, i64>(2)?.unsigned_abs()),
+                body: row.get(3)?,
+            })
+        })?;
+        rows.collect::<Result<_, rusqlite::Error>>()
+    };
+    read().map_err(|error| store_error(error, "the progress of a run"))
+}
+
+/// The key of a run that runs under that epoch.
+fn running(db: &mut Statements<'_>, run: &RunId, epoch: Epoch) -> Result<i64, Failure> {
+    let key = db
+        .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
+        .query_row(params![run.as_str(), signed(epoch.0)], |row| row.get(0))
+        .optional()?;
+    match key {
+        Some(key) => Ok(key),
+        None => {
+            present(db, run)?;
+            Err(conflict(db, run)?)
+        }
+    }
+}
+
+/// Counts bytes that a run takes more.
+fn take(db: &mut Statements<'_>, run: i64, added: u64) -> Result<(), rusqlite::Error> {
+    db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
+        .execute(params![run, signed(added)])
+        .map(drop)
+}
+
+/// Appends to the log of a run.
+pub(super) fn append_lines(
+    db: &mut Statements<'_>,
+    run: i64,
+    lines: &[NewLog],
+) -> Result<(), rusqlite::Error> {
+    for line in lines {
+        db.get("INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                run,
+                nanos(line.at),
+                line.path,
+                line.attempt,
+                line.body
+            ])?;
+    }
+    Ok(())
 }
 
 fn group_key(run: i64, group: &ProcessGroup) -> (i64, &str, &str, u32, i64) {

@@ -437,16 +437,7 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
         };
     }
     fault::point("checkpoint_written");
-    for line in &write.logs {
-        db.get("INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![
-                key,
-                nanos(line.at),
-                line.path,
-                line.attempt,
-                line.body
-            ])?;
-    }
+    attempts::append_lines(db, key, &write.logs)?;
     for (digest, bytes) in write.brought() {
         keep_blob(db, digest, bytes)?;
         use_blob(db, key, digest)?;

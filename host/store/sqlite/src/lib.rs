@@ -52,8 +52,9 @@ use milepost_store::hints::Hints;
 use milepost_store::{
     Ask, Attempts, Attention, Blobs, Bucket, Cause, CheckedBlob, Claims, Count, Filter, Health,
     Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer,
-    Release, RunRow, Runs, Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint,
-    StoredEntry, StoredLog, StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
+    Release, RunRow, Runs, Said, Sent, Space, StopRequest, StoreClock, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal, StoredTape, Upkeep,
+    UsedArtifact, Write, Written,
 };
 
 /// What a returned write survives.
@@ -213,6 +214,22 @@ impl Runs for SqliteStore {
 impl Attempts for SqliteStore {
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
         Box::pin(self.submit(Noted::of(note, &self.path)))
+    }
+
+    fn say(&self, said: Said) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            self.watch.check()?;
+            let appended = writer.append(attempts::Saying(said)).await;
+            appended.map_err(|error| self.watch.explain(error))
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::progress(db, run)) })
     }
 
     fn tape<'a>(

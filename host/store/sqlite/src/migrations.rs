@@ -216,9 +216,21 @@ CREATE TABLE counter (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// How far attempts in flight say that they are: the latest of each execution.
+const VERSION_11: &str = "
+CREATE TABLE progress (
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, path)
+) STRICT, WITHOUT ROWID;
+";
+
 const STEPS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10,
+    VERSION_9, VERSION_10, VERSION_11,
 ];
 
 /// Why a file is not brought to the present version.

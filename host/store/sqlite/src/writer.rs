@@ -5,7 +5,7 @@
 //! * As soon as several runs write, changes queue up for the writer thread, which joins all that wait into one transaction.
 //!   The busier the store, the larger the transactions.
 //!
-//! Counters are no change of a run: they take part in such a transaction, or have one of their own that waits for no disk.
+//! Counters, and what attempts in flight say, take part in such a transaction, or have one of their own that waits for no disk.
 //!
 //! A change that is refused has changed nothing, so the rest of its transaction is committed. A database error undoes the
 //! transaction; its changes are then applied again one by one, so that only the culprit fails.
@@ -36,8 +36,8 @@ use milepost_store::{Count, StoreError};
 /// Changes in one transaction: bounds how long the first of them waits for the last.
 const JOINED: usize = 256;
 
-/// How long counters wait for other processes: there is always a next time, and the end of a process does not wait for them.
-const COUNTING: Duration = Duration::from_millis(500);
+/// How long what waits for no disk waits for other processes: there is always a next time, and the end of a process does not wait for it.
+const UNSYNCED: Duration = Duration::from_millis(500);
 
 /// Owner of the connection that writes.
 pub(super) struct Writer {
@@ -147,6 +147,21 @@ impl Writer {
         }));
         match answer.await {
             // Whoever made the change lets go of its memory: the one thread that writes has enough to do.
+            Ok((reply, _change)) => reply,
+            Err(_) => Err(no_answer()),
+        }
+    }
+
+    /// Applies a change that survives a loss of power only together with a later one; dropped half-way, it is made all the same. In its turn:
+    /// not before what was submitted earlier.
+    pub(super) async fn append<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.enqueue(Box::new(Appending(Pending {
+            change,
+            outcome: None,
+            reply,
+        })));
+        match answer.await {
             Ok((reply, _change)) => reply,
             Err(_) => Err(no_answer()),
         }
@@ -264,14 +279,14 @@ impl Desk {
     /// Joins what waits into one transaction.
     fn commit_waiting(&self) {
         let mut session = self.session();
-        let counting = {
+        let unsynced = {
             let mut queue = self.queue();
             let first = queue.jobs.front();
-            let counts = first.is_some_and(|job| job.run().is_none());
-            counts.then(|| queue.jobs.pop_front()).flatten()
+            let unsynced = first.is_some_and(|job| job.run().is_none());
+            unsynced.then(|| queue.jobs.pop_front()).flatten()
         };
-        if let Some(mut job) = counting {
-            let saved = session.count(job.as_mut()).map_err(not_saved);
+        if let Some(mut job) = unsynced {
+            let saved = session.apply_unsynced(job.as_mut()).map_err(not_saved);
             drop(session);
             return job.answer(saved);
         }
@@ -326,8 +341,8 @@ impl Session {
         self.enter(patience)
     }
 
-    /// Adds to counters in a transaction of their own, which no disk is waited for.
-    fn count(&mut self, job: &mut dyn Job) -> Result<(), rusqlite::Error> {
+    /// Applies in a transaction of its own, which no disk is waited for.
+    fn apply_unsynced(&mut self, job: &mut dyn Job) -> Result<(), rusqlite::Error> {
         if !self.db.is_autocommit() {
             self.roll_back();
         }
@@ -339,7 +354,7 @@ impl Session {
             self.relaxed = Some(level);
             self.db.pragma_update(None, "synchronous", "NORMAL")?;
         }
-        self.enter(COUNTING)?;
+        self.enter(UNSYNCED)?;
         let added = job.apply(&mut Statements::of(&self.db));
         let saved = added.and_then(|_| execute(&self.db, "COMMIT"));
         saved.inspect_err(|_| self.roll_back())
@@ -421,7 +436,7 @@ impl Recent {
 
 /// A change that waits, with the way back to its caller.
 trait Job: Send {
-    /// The run that it changes; `None` of counters.
+    /// The run that it changes; `None` of what waits for no disk.
     fn run(&self) -> Option<&RunId>;
     /// Applies the change inside the open transaction; whether it changed anything. An error means: roll back.
     fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error>;
@@ -466,6 +481,23 @@ impl<C: Change> Job for Pending<C> {
             // The caller may have gone; the change stands all the same.
             let _ = reply.send((answer, change));
         }
+    }
+}
+
+/// A change that waits for its turn, and for no disk.
+struct Appending<C: Change>(Pending<C>);
+
+impl<C: Change> Job for Appending<C> {
+    fn run(&self) -> Option<&RunId> {
+        None
+    }
+
+    fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error> {
+        self.0.apply(db)
+    }
+
+    fn answer(self: Box<Self>, saved: Result<(), StoreError>) {
+        Box::new(self.0).answer(saved);
     }
 }
 
@@ -518,10 +550,12 @@ mod tests {
     use milepost_core::state::Status;
     use milepost_core::time::Timestamp;
 
+    use milepost_core::ids::Epoch;
+    use milepost_store::{Expect, Head, Kin, NewLog, Said, Write};
+
     use super::*;
     use crate::change::Brought;
-    use crate::{Durability, open, read};
-    use milepost_store::{Expect, Head, Kin, Write};
+    use crate::{Durability, attempts, open, read};
 
     fn create(run: &str, body: String) -> Brought {
         let write = Write {
@@ -689,6 +723,44 @@ mod tests {
             let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
             assert_eq!(counts::all(&db).unwrap()[0].value, 5);
         }
+    }
+
+    #[test]
+    fn what_attempts_say_waits_for_no_disk_and_the_outcome_after_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let writer = Writer::start(open::writer(&path, Durability::PowerLoss).unwrap()).unwrap();
+        let level = synchronous(&writer);
+        let run = RunId::new("r").unwrap();
+        let mut created = create("r", String::new());
+        created.write.head.status = Status::Running;
+        wait(writer.submit(created)).unwrap();
+        let said = || {
+            attempts::Saying(Said {
+                run: run.clone(),
+                epoch: Epoch(0),
+                lines: vec![NewLog {
+                    at: Timestamp::from_nanos(1),
+                    path: "a".to_owned(),
+                    attempt: 1,
+                    body: "{}".to_owned(),
+                }],
+                progress: None,
+            })
+        };
+        wait(writer.append(said())).unwrap();
+        // Said and gone: it is there all the same, before what is submitted later.
+        let mut saying = Box::pin(writer.append(said()));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = saying.as_mut().poll(&mut context);
+        drop(saying);
+        wait(writer.append(said())).unwrap();
+        assert_eq!(synchronous(&writer), 1, "NORMAL");
+        wait(writer.submit(create("other", String::new()))).unwrap();
+        assert_eq!((synchronous(&writer), writer.commits()), (level, 2));
+        let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
+        let lines = read::logs(&db, &run, 0, 9).unwrap();
+        assert_eq!(lines.len(), 3);
     }
 
     #[test]

@@ -8,11 +8,14 @@ use milepost_core::effect::{
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::limits;
 use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
 
 use super::artifacts::write;
 use super::words::Wait as _;
-use super::words::{ALL, Talk, With, change, conflict, create, id, in_status, start, step};
-use crate::{Bucket, Kin, Moved, Note, Store, StoreError, StoredTape, Write};
+use super::words::{ALL, Talk, With, change, conflict, create, id, in_status, line, start, step};
+use crate::{
+    Bucket, Kin, Moved, NewLog, Note, Said, Store, StoreError, StoredProgress, StoredTape, Write,
+};
 
 fn note(run: &str, epoch: u64, effect: Effect) -> Note {
     Note {
@@ -641,4 +644,92 @@ pub(crate) fn memos_are_listed_by_path_and_key(s: &dyn Store) {
     let behind = s.memos(&id("r"), Some(("a", "k\u{1}"))).wait().unwrap();
     assert_eq!(behind.len(), 2);
     assert_eq!(s.memos(&id("nobody"), None).wait().unwrap(), []);
+}
+
+fn said(run: &str, epoch: u64, lines: &[&str]) -> Said {
+    Said {
+        run: id(run),
+        epoch: Epoch(epoch),
+        lines: lines.iter().copied().map(line).collect(),
+        progress: None,
+    }
+}
+
+pub(crate) fn the_latest_progress_of_each_execution_is_kept(s: &dyn Store) {
+    let progress = |path: &str, attempt: u32, at: u64| StoredProgress {
+        path: path.to_owned(),
+        attempt,
+        at: Timestamp::from_nanos(at),
+        body: format!("{{\"done\":{at}}}"),
+    };
+    let say = |progress: StoredProgress| Said {
+        progress: Some(progress),
+        ..said("r", 1, &[])
+    };
+    let kept = || s.progress(&id("r")).wait().unwrap();
+    assert_eq!(kept(), []);
+    s.save(start("r"));
+    s.say(say(progress("b", 1, 1))).wait().unwrap();
+    s.say(say(progress("a", 1, 2))).wait().unwrap();
+    s.say(say(progress("b", 2, 3))).wait().unwrap();
+    s.say(said("r", 1, &["l"])).wait().unwrap();
+    let refused = Said {
+        epoch: Epoch(2),
+        ..say(progress("a", 9, 9))
+    };
+    s.say(refused).wait().unwrap_err();
+    assert_eq!(kept(), [progress("a", 1, 2), progress("b", 2, 3)]);
+    counts_what_it_holds(s, "r");
+    // However many executions there are, the latest ones are kept.
+    for n in 0..limits::PROGRESS_KEPT as u64 {
+        s.say(say(progress(&format!("n[{n}]"), 1, 10 + n)))
+            .wait()
+            .unwrap();
+    }
+    let kept = kept();
+    assert_eq!(kept.len(), limits::PROGRESS_KEPT);
+    assert!(kept.iter().all(|it| it.path.starts_with("n[")), "{kept:?}");
+}
+
+pub(crate) fn only_the_owner_of_a_run_that_runs_says_anything(s: &dyn Store) {
+    let refused = s.say(said("r", 1, &["l"])).wait();
+    assert!(matches!(refused, Err(StoreError::NotFound(run)) if run == id("r")));
+    for status in Status::ALL {
+        let run = status.to_string();
+        in_status(s, &run, status);
+        let before = s.lines(&run).len();
+        let answer = s.say(said(&run, 1, &["l"])).wait();
+        if status == Status::Running {
+            answer.unwrap();
+            for epoch in [0, 2] {
+                let answer = s.say(said(&run, epoch, &["l"])).wait();
+                assert_eq!(conflict(answer), (run.clone(), status, 1, 1), "{epoch}");
+            }
+        } else {
+            assert_eq!(conflict(answer).1, status);
+        }
+        let more = usize::from(status == Status::Running);
+        assert_eq!(s.lines(&run).len(), before + more, "{status}");
+        counts_what_it_holds(s, &run);
+    }
+}
+
+pub(crate) fn what_is_said_stands_before_what_is_written_later(s: &dyn Store) {
+    s.save(start("r").log("0"));
+    s.save(start("other").log("x"));
+    s.say(said("r", 1, &["1", "2"])).wait().unwrap();
+    s.say(said("r", 1, &[])).wait().unwrap();
+    let row = s.row(&id("r")).wait().unwrap().unwrap();
+    s.say(said("other", 1, &["y"])).wait().unwrap();
+    s.save(step("r", 0, 1).log("3"));
+    assert_eq!(s.lines("r"), ["0", "1", "2", "3"]);
+    assert_eq!(s.lines("other"), ["x", "y"]);
+    // What a run says is no step of it.
+    assert_eq!((row.seq, row.epoch), (0, Epoch(1)));
+    let all = s.logs(&id("r"), 0, ALL).wait().unwrap();
+    let positions: Vec<u64> = all.iter().map(|stored| stored.position).collect();
+    assert!(positions.is_sorted_by(|a, b| a < b), "{positions:?}");
+    let lines: Vec<NewLog> = all.into_iter().map(|stored| stored.line).collect();
+    assert_eq!(lines[1], line("1"));
+    counts_what_it_holds(s, "r");
 }

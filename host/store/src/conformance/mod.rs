@@ -264,6 +264,9 @@ macro_rules! conformance_cases {
                 a_run_from_another_store_is_here_as_it_was_there,
                 only_a_run_that_is_not_here_comes_from_another_store,
                 memos_are_listed_by_path_and_key,
+                only_the_owner_of_a_run_that_runs_says_anything,
+                what_is_said_stands_before_what_is_written_later,
+                the_latest_progress_of_each_execution_is_kept,
             }
             counts {
                 counters_begin_at_nothing_and_add_up,

@@ -14,7 +14,8 @@ use milepost_core::state::Status;
 
 use super::{MemoryStore, Run, State, conflict};
 use crate::{
-    Attempts, Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
+    Attempts, Bucket, NewLog, Note, Page, Said, StoreError, StoredLog, StoredProgress, StoredTape,
+    UsedArtifact, bucket_has_room, may_use,
 };
 
 impl Attempts for MemoryStore {
@@ -24,6 +25,45 @@ impl Attempts for MemoryStore {
             let artifact = note.effect.artifact.as_ref();
             let gone = artifact.is_some_and(|artifact| !self.keeps(&artifact.digest));
             state.note(note, gone)
+        })
+    }
+
+    fn say(&self, said: Said) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let mut position = state.last_log;
+            let run = state.run(&said.run)?;
+            if run.row.epoch != said.epoch || run.row.status != Status::Running {
+                return Err(conflict(&run.row));
+            }
+            let added: u64 = said.lines.iter().map(NewLog::bytes).sum();
+            run.row.stored_bytes = run.row.stored_bytes.saturating_add(added);
+            for line in said.lines {
+                position += 1;
+                run.logs.push(StoredLog { position, line });
+            }
+            if let Some(progress) = said.progress {
+                run.progress.insert(progress.path.clone(), progress);
+                if run.progress.len() > limits::PROGRESS_KEPT {
+                    let all = run.progress.values();
+                    let oldest = all.min_by_key(|it| (it.at, it.path.clone()));
+                    let oldest = oldest.map(|it| it.path.clone()).unwrap_or_default();
+                    run.progress.remove(&oldest);
+                }
+            }
+            state.last_log = position;
+            Ok(())
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<StoredProgress>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let all = state.runs.get(run).map(|run| run.progress.values());
+            Ok(all.into_iter().flatten().cloned().collect())
         })
     }
 

@@ -18,8 +18,8 @@ use milepost_core::time::Timestamp;
 use super::hints::Hints;
 use super::{
     Expect, Family, Filter, Inbox, KnownToken, NewSignal, Page, RunRow, Runs, StopRequest,
-    StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, UsedArtifact,
-    Write, Written,
+    StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal,
+    UsedArtifact, Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -52,6 +52,7 @@ struct Run {
     journal: Vec<StoredEntry>,
     parts: BTreeMap<String, String>,
     logs: Vec<StoredLog>,
+    progress: BTreeMap<String, StoredProgress>,
     inbox: Vec<StoredSignal>,
     tokens: BTreeMap<String, KnownToken>,
     blobs: BTreeSet<Digest>,
@@ -361,6 +362,7 @@ fn new_run(write: &Write, key: usize) -> Run {
         journal: Vec::new(),
         parts: BTreeMap::new(),
         logs: Vec::new(),
+        progress: BTreeMap::new(),
         inbox: Vec::new(),
         tokens: BTreeMap::new(),
         blobs: BTreeSet::new(),

@@ -105,14 +105,19 @@ impl Narrator {
     fn told(&mut self, run: &RunId, entry: &Entry) -> Option<Line> {
         let style = self.style;
         match &entry.event {
-            Event::Run(RunEvent::Claimed { cause, .. }) => match cause {
-                ClaimCause::Start => Some(lasting(format!("run {run}: started"))),
-                ClaimCause::Recovery => Some(lasting(format!(
-                    "run {run}: taken over from a process that is gone"
-                ))),
-                // The request that led to the claim was told.
-                ClaimCause::Resume | ClaimCause::Retry => None,
-            },
+            Event::Run(RunEvent::Claimed { cause, .. }) => {
+                // Attempts count from here, and those of an earlier owner are over.
+                self.tried.clear();
+                self.in_flight.clear();
+                match cause {
+                    ClaimCause::Start => Some(lasting(format!("run {run}: started"))),
+                    ClaimCause::Recovery => Some(lasting(format!(
+                        "run {run}: taken over from a process that is gone"
+                    ))),
+                    // The request that led to the claim was told.
+                    ClaimCause::Resume | ClaimCause::Retry => None,
+                }
+            }
             // The end of the child was told.
             Event::Run(RunEvent::Resumed(resumed)) if goes_on_after_a_child(resumed) => None,
             Event::Run(RunEvent::Resumed(resumed)) => {
@@ -422,6 +427,10 @@ impl Narrator {
             .iter()
             .map(|(name, value)| format!(" {name}={value}"))
             .collect();
+        if line.message.is_empty() && fields.is_empty() {
+            // It separates what stands around it, which in a list of several steps says nothing.
+            return None;
+        }
         let said = format!("  {path} | {level}{}{fields}", line.message);
         Some(lasting(self.style.dim(said)))
     }

@@ -46,13 +46,14 @@ use super::error::EngineError;
 use super::family::END_OF_PARENT;
 use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
+use super::live_log::{LiveLog, Saved};
 use super::loads::LoadPermit;
 use super::shared::Shared;
 use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode};
 use crate::fault;
 use crate::record::Batch;
 use crate::secrets;
-use crate::store::{Held, NewLog, Owner, StoreError};
+use crate::store::{Held, Owner, StoreError};
 use crate::workflow::Workflow;
 
 /// Why a run stopped being driven without an ending of its own.
@@ -136,6 +137,8 @@ struct Ended {
     path: Path,
     attempt: u32,
     result: CallResult,
+    /// What the store has of its log already.
+    saved: Saved,
 }
 
 enum Stimulus {
@@ -480,13 +483,17 @@ impl Driver {
     fn launch(&mut self, launch: Launch) -> BoxFuture<'static, Ended> {
         let (started, path, attempt) = (launch.seq, launch.path.clone(), launch.attempt);
         let ends = self.ends.entry(path.clone()).or_default().clone();
+        let (run, epoch) = (self.state.created().run.clone(), self.state.epoch());
+        let log_bytes = self.workflow.definition.call_limits.log_bytes;
+        let live = Arc::new(LiveLog::new(path.to_string(), attempt, log_bytes));
         let host = Arc::new(LiveHost {
             shared: Arc::clone(&self.shared),
-            run: self.state.created().run.clone(),
-            epoch: self.state.epoch(),
+            run: run.clone(),
+            epoch,
             started,
             path: path.clone(),
             attempt,
+            live: Arc::clone(&live),
             cancel: self.cancel.clone(),
             ends: ends.clone(),
         });
@@ -494,8 +501,7 @@ impl Driver {
         let Some((callable, call)) = prepared else {
             return ended_at_once(started, path, attempt, "its component is not loaded");
         };
-        let run = &self.state.created().run;
-        let span = self.spans.attempt(run, &path, attempt);
+        let span = self.spans.attempt(&run, &path, attempt);
         let in_span = span.clone();
         let shared = Arc::clone(&self.shared);
         let attempt_of = async move {
@@ -511,11 +517,14 @@ impl Driver {
                 ends.raised().await;
                 tokio::time::sleep(limits::CANCEL_GRACE).await;
             };
-            let result = tokio::select! {
-            biased;
-            result = called => result,
-            () = too_long => CallResult::of(Outcome::Cancelled(String::new())),
+            let result = async {
+                tokio::select! {
+                biased;
+                result = called => result,
+                () = too_long => CallResult::of(Outcome::Cancelled(String::new())),
+                }
             };
+            let result = live.saved_during(&*shared.store, &run, epoch, result).await;
             timed.end(&result.outcome);
             spans::ended(&in_span, &result.outcome);
             fault::point("after_call");
@@ -524,6 +533,7 @@ impl Driver {
                 path,
                 attempt,
                 result,
+                saved: live.saved(),
             }
         };
         Box::pin(attempt_of.instrument(span))
@@ -536,6 +546,7 @@ impl Driver {
             path,
             attempt,
             result,
+            saved,
         } = ended;
         let now = self.now();
         let text = path.to_string();
@@ -543,12 +554,7 @@ impl Driver {
         if self.dropped.remove(&(path.clone(), attempt)) {
             return Ok(());
         }
-        self.batch.logs(result.logs.iter().map(|line| NewLog {
-            at: line.at,
-            path: text.clone(),
-            attempt,
-            body: serde_json::to_string(line).unwrap_or_default(),
-        }));
+        self.batch.logs(saved.rest(&text, attempt, &result.logs));
         let mut tape = result.tape;
         let first = result.unsaved.from as u64;
         if let Some(body) = tape.keep_apart(started, result.unsaved.from) {
@@ -631,6 +637,7 @@ fn ended_at_once(
         path,
         attempt,
         result,
+        saved: Saved::default(),
     }))
 }
 

@@ -83,7 +83,7 @@ impl Attempts for Seen {
         })
     }
 
-    hand_on! { tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
+    hand_on! { say progress tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
 }
 
 hand_on! { Seen: Claims }
