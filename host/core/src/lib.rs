@@ -24,6 +24,7 @@ pub mod grants;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod lock;
 mod open;
 pub mod outcome;
 pub mod payload;

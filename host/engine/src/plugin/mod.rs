@@ -29,6 +29,20 @@ pub trait PluginSource: Send + Sync {
         base: &Path,
     ) -> Result<ComponentBytes, PluginError>;
 
+    /// Whether the definition in `file` may begin to use the component; every one may, unless the source says otherwise. Runs that
+    /// carry it go on with it without being asked.
+    ///
+    /// # Errors
+    /// [`PluginError::Refused`].
+    fn admit(
+        &self,
+        _component: &ComponentBytes,
+        _spec: &PluginSpec,
+        _file: &Path,
+    ) -> Result<(), PluginError> {
+        Ok(())
+    }
+
     /// Makes a component callable.
     ///
     /// # Errors
@@ -103,6 +117,14 @@ pub enum PluginError {
         /// What is wrong and how to fix it.
         reason: String,
     },
+    /// It is there, and not one that may be used.
+    #[error("plugin `{name}` is refused: {reason}")]
+    Refused {
+        /// Name in the definition.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// It does not fit the contract: fix the component.
     #[error("plugin `{name}` does not fit: {reason}")]
     Incompatible {
@@ -135,7 +157,8 @@ pub fn read_beside(
     })
 }
 
-/// The same for a new use of the component: one that the definition pins to another digest is refused.
+/// The same for a new use of the component: one that the definition pins to another digest is refused, and so is one that the source
+/// does not [admit](PluginSource::admit).
 ///
 /// # Errors
 /// [`PluginError`].
@@ -155,7 +178,10 @@ pub fn read_pinned(
                 component.place, component.digest
             ),
         }),
-        Some(_) | None => Ok(component),
+        Some(_) | None => {
+            source.admit(&component, spec, file)?;
+            Ok(component)
+        }
     }
 }
 

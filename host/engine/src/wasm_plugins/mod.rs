@@ -18,6 +18,10 @@ use crate::wasm::{
     read_component,
 };
 
+/// Whether the definition in a file may begin to use a component: see [`PluginSource::admit`].
+pub type Guard =
+    Arc<dyn Fn(&ComponentBytes, &PluginSpec, &Path) -> Result<(), PluginError> + Send + Sync>;
+
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
 /// The WebAssembly engine is set up with the first component: whoever only looks at runs does not pay for it.
@@ -28,6 +32,7 @@ pub struct WasmPlugins {
     metered: bool,
     group_holder: Option<ChildProgram>,
     program_supervisor: Option<ChildProgram>,
+    guard: Option<Guard>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -42,6 +47,7 @@ impl WasmPlugins {
             metered: false,
             group_holder: None,
             program_supervisor: None,
+            guard: None,
             engine: OnceLock::new(),
         }
     }
@@ -85,6 +91,13 @@ impl WasmPlugins {
     #[must_use]
     pub fn program_supervisor(mut self, supervisor: Option<ChildProgram>) -> Self {
         self.program_supervisor = supervisor;
+        self
+    }
+
+    /// Asks about every component that a definition begins to use.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
         self
     }
 
@@ -150,6 +163,18 @@ impl PluginSource for WasmPlugins {
             return Err(not_native(name, &spec.source));
         }
         self.read_file(name, &base.join(&spec.source))
+    }
+
+    fn admit(
+        &self,
+        component: &ComponentBytes,
+        spec: &PluginSpec,
+        file: &Path,
+    ) -> Result<(), PluginError> {
+        match &self.guard {
+            Some(guard) => guard(component, spec, file),
+            None => Ok(()),
+        }
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
