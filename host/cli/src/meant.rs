@@ -69,7 +69,9 @@ pub(crate) fn components(definition: &Path, text: &str, errors: &[PluginError]) 
             PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
                 (name, meant(name))
             }
-            PluginError::Incompatible { name, .. } => (name, None),
+            PluginError::Incompatible { name, .. } | PluginError::Refused { name, .. } => {
+                (name, None)
+            }
         };
         (name.clone(), (error.to_string(), help))
     });

@@ -25,6 +25,7 @@ pub mod ids;
 pub mod json;
 pub mod json_schema;
 pub mod limits;
+pub mod lock;
 mod open;
 pub mod outcome;
 pub mod payload;

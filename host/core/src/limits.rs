@@ -11,6 +11,8 @@ const MIB: usize = 1024 * KIB;
 pub const DEFINITION_BYTES: usize = MIB;
 /// Problems of a definition that are shown; the rest is counted.
 pub const DIAGNOSTICS: usize = 100;
+/// Bytes of a lock file.
+pub const LOCK_BYTES: usize = 4 * MIB;
 /// Bytes of the manifest inside a component.
 pub const MANIFEST_BYTES: usize = 256 * KIB;
 /// Steps in a definition, loop bodies included.

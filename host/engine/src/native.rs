@@ -195,6 +195,19 @@ impl PluginSource for NativePlugins {
         })
     }
 
+    fn admit(
+        &self,
+        component: &ComponentBytes,
+        spec: &PluginSpec,
+        file: &Path,
+    ) -> Result<(), PluginError> {
+        match &self.others {
+            Some(others) if !spec.source.starts_with(SCHEME) => others.admit(component, spec, file),
+            // What is part of this program came with it.
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
         let text = std::str::from_utf8(&component.bytes).unwrap_or_default();
         if !text.starts_with(SCHEME)

@@ -297,6 +297,21 @@ impl Inspection {
         })
     }
 
+    /// The version of the contract that it was built for: that of the interface which it exports, or else the newest one that it
+    /// imports.
+    #[must_use]
+    pub fn contract(&self) -> Option<String> {
+        let exported = contract::newest(&self.exports);
+        exported.or_else(|| contract::newest(&self.imports))
+    }
+
+    /// Digest of the script that it carries, as that is run: the engine, which comes with the host, is no part of it.
+    #[must_use]
+    pub fn script_digest(&self) -> Option<Digest> {
+        let script = self.script.as_ref()?;
+        Some(Digest::of(script.text.as_bytes()))
+    }
+
     /// Whether it has steps of its own.
     ///
     /// # Errors

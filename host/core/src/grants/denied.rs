@@ -169,7 +169,7 @@ pub(crate) fn toml_text(text: &str) -> String {
 }
 
 /// All of a text as TOML writes it, in one line.
-pub(super) fn toml_whole(text: &str) -> String {
+pub(crate) fn toml_whole(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 

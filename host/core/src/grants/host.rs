@@ -114,7 +114,7 @@ fn url(text: &str) -> InvalidHost {
 }
 
 /// The form in which hosts are compared: lower case, no dot at the end, addresses as they are written most often.
-pub(super) fn canonical(host: &str) -> String {
+pub(crate) fn canonical(host: &str) -> String {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -138,7 +138,7 @@ pub(super) fn in_url(host: &str) -> String {
 }
 
 /// Whether a canonical host fits that of a grant.
-pub(super) fn fits(pattern: &str, host: &str) -> bool {
+pub(crate) fn fits(pattern: &str, host: &str) -> bool {
     let pattern = canonical(pattern);
     match pattern.strip_prefix('*') {
         // The dot stays, so that the part before it is a name of its own.

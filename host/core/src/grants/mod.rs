@@ -28,8 +28,9 @@ pub use host::{InvalidHost, check_host};
 pub use narrowing::{Idle, InvalidNarrowing, Narrowing};
 pub use path::{InvalidPath, check_path};
 
-pub(crate) use denied::toml_text;
-use denied::{toml_list, toml_whole};
+use denied::toml_list;
+pub(crate) use denied::{toml_text, toml_whole};
+pub(crate) use host::{canonical as canonical_host, fits as host_fits};
 
 /// What the calls of a component may reach. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

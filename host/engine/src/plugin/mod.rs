@@ -32,6 +32,20 @@ pub trait PluginSource: Send + Sync {
         base: &Path,
     ) -> Result<ComponentBytes, PluginError>;
 
+    /// Whether the definition in `file` may begin to use the component; every one may, unless the source says otherwise. Runs that
+    /// carry it go on with it without being asked.
+    ///
+    /// # Errors
+    /// [`PluginError::Refused`].
+    fn admit(
+        &self,
+        _component: &ComponentBytes,
+        _spec: &PluginSpec,
+        _file: &Path,
+    ) -> Result<(), PluginError> {
+        Ok(())
+    }
+
     /// Makes a component callable.
     ///
     /// # Errors
@@ -122,6 +136,14 @@ pub enum PluginError {
         /// What is wrong and how to fix it.
         reason: String,
     },
+    /// It is there, and not one that may be used.
+    #[error("plugin `{name}` is refused: {reason}")]
+    Refused {
+        /// Name in the definition.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// It does not fit the contract: fix the component.
     #[error("plugin `{name}` does not fit: {reason}")]
     Incompatible {
@@ -154,7 +176,8 @@ pub fn read_beside(
     })
 }
 
-/// The same for a new use of the component: one that the definition pins to another digest is refused.
+/// The same for a new use of the component: one that the definition pins to another digest is refused, and so is one that the source
+/// does not [admit](PluginSource::admit).
 ///
 /// # Errors
 /// [`PluginError`].
@@ -174,7 +197,10 @@ pub fn read_pinned(
                 component.place, component.digest
             ),
         }),
-        Some(_) | None => Ok(component),
+        Some(_) | None => {
+            source.admit(&component, spec, file)?;
+            Ok(component)
+        }
     }
 }
 
@@ -187,6 +213,7 @@ impl PluginError {
     fn beside(mut self, real: &Path) -> Self {
         let (Self::Unavailable { reason, .. }
         | Self::Missing { reason, .. }
+        | Self::Refused { reason, .. }
         | Self::Incompatible { reason, .. }) = &mut self;
         reason.push_str(&format!(
             "; the definition is a link, and there is none in {} either",

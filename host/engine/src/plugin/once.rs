@@ -84,6 +84,15 @@ impl<S: std::ops::Deref<Target: PluginSource> + Send + Sync> PluginSource for On
         self.source.read(name, spec, base)
     }
 
+    fn admit(
+        &self,
+        component: &ComponentBytes,
+        spec: &PluginSpec,
+        file: &Path,
+    ) -> Result<(), PluginError> {
+        self.source.admit(component, spec, file)
+    }
+
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
         let slot = self.slot(&component.digest);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);

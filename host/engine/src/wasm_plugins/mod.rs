@@ -1,5 +1,6 @@
 //! Components from files: the [`PluginSource`] of the real world.
 
+pub mod oci_layout;
 mod script;
 
 pub use self::script::is_one as is_script;
@@ -11,6 +12,7 @@ use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::json_schema::Contracts;
 
+use self::oci_layout::{LayoutError, Reference};
 use crate::clock::SystemClock;
 use crate::native;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
@@ -18,6 +20,10 @@ use crate::wasm::{
     self, ChildProgram, CodeCache, Compiler, MemoryBudget, Rejection, Room, SlowCompilation,
     WasmEngine, read_component,
 };
+
+/// Whether the definition in a file may begin to use a component: see [`PluginSource::admit`].
+pub type Guard =
+    Arc<dyn Fn(&ComponentBytes, &PluginSpec, &Path) -> Result<(), PluginError> + Send + Sync>;
 
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
@@ -30,6 +36,7 @@ pub struct WasmPlugins {
     group_holder: Option<ChildProgram>,
     program_supervisor: Option<ChildProgram>,
     slow_compilation: Option<SlowCompilation>,
+    guard: Option<Guard>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -45,6 +52,7 @@ impl WasmPlugins {
             group_holder: None,
             program_supervisor: None,
             slow_compilation: None,
+            guard: None,
             engine: OnceLock::new(),
         }
     }
@@ -95,6 +103,13 @@ impl WasmPlugins {
     #[must_use]
     pub fn slow_compilation(mut self, hears: SlowCompilation) -> Self {
         self.slow_compilation = Some(hears);
+        self
+    }
+
+    /// Asks about every component that a definition begins to use.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
         self
     }
 
@@ -152,6 +167,37 @@ impl WasmPlugins {
     }
 }
 
+impl WasmPlugins {
+    /// Reads a component from an OCI image layout, whose folder is seen from `base`.
+    ///
+    /// # Errors
+    /// [`PluginError`], with the remedy.
+    pub fn read_layout(
+        &self,
+        name: &str,
+        base: &Path,
+        reference: &Reference,
+    ) -> Result<ComponentBytes, PluginError> {
+        let place = reference.within(base).to_string();
+        let bytes = oci_layout::read(base, reference).map_err(|error| {
+            let name = name.to_owned();
+            let reason = format!("cannot read the component {place}: {error}");
+            match error {
+                LayoutError::File { .. } | LayoutError::NoTag { .. } => {
+                    PluginError::Unavailable { name, reason }
+                }
+                _ => PluginError::Incompatible { name, reason },
+            }
+        })?;
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place,
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+}
+
 impl PluginSource for WasmPlugins {
     fn read(
         &self,
@@ -162,7 +208,22 @@ impl PluginSource for WasmPlugins {
         if spec.source.starts_with(native::SCHEME) {
             return Err(not_native(name, &spec.source));
         }
-        self.read_file(name, &base.join(&spec.source))
+        match Reference::parse(&spec.source) {
+            Some(reference) => self.read_layout(name, base, &reference),
+            None => self.read_file(name, &base.join(&spec.source)),
+        }
+    }
+
+    fn admit(
+        &self,
+        component: &ComponentBytes,
+        spec: &PluginSpec,
+        file: &Path,
+    ) -> Result<(), PluginError> {
+        match &self.guard {
+            Some(guard) => guard(component, spec, file),
+            None => Ok(()),
+        }
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {

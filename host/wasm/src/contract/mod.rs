@@ -39,6 +39,16 @@ pub(super) fn is_newer(name: &str) -> bool {
     version.is_some_and(|version| version > v0_1::OFFERED)
 }
 
+/// The newest version of the contract among names.
+pub(super) fn newest(names: &[String]) -> Option<String> {
+    let versions = names.iter().filter_map(|name| {
+        let (_, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
+        parsed(version)
+    });
+    let newest = versions.max()?;
+    Some(newest.map(|number| number.to_string()).join("."))
+}
+
 /// `1.2.3`; nothing of what is no release.
 fn parsed(version: &str) -> Option<[u32; 3]> {
     let numbers: Vec<u32> = version

@@ -442,6 +442,15 @@ impl PluginSource for Staged {
         self.source.read(name, spec, base)
     }
 
+    fn admit(
+        &self,
+        component: &ComponentBytes,
+        spec: &PluginSpec,
+        file: &FilePath,
+    ) -> Result<(), PluginError> {
+        self.source.admit(component, spec, file)
+    }
+
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
         self.source
             .load(component)
