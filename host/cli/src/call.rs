@@ -363,7 +363,7 @@ struct Seen {
 
 type LastSeen = Arc<Mutex<Option<Seen>>>;
 
-/// A source of components whose calls are looked at.
+/// A source of components whose calls are looked at. A call is no use by a workflow: no lock is asked.
 struct Watched<S> {
     source: Arc<S>,
     seen: LastSeen,

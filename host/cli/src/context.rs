@@ -7,7 +7,7 @@ use std::sync::Arc;
 use milepost::Engine;
 use milepost::core::ids::RunId;
 use milepost::core::shown;
-use milepost::wasm_plugins::WasmPlugins;
+use milepost::wasm_plugins::{Guard, WasmPlugins};
 use serde::Serialize;
 use serde_json::Value;
 use tracing_subscriber::Layer as _;
@@ -24,7 +24,7 @@ use super::otlp::Spans;
 use super::stdout::Written;
 use super::style::Style;
 use super::text::Text;
-use super::{narration, place, shell, stdout};
+use super::{lock, narration, place, shell, stdout};
 
 /// What every verb gets.
 #[derive(Clone)]
@@ -188,10 +188,10 @@ impl Context {
 
     /// The components, for verbs that may load some.
     pub(crate) fn plugins(&self) -> Arc<WasmPlugins> {
-        Arc::new(components())
+        Arc::new(components().guard(lock::guard()))
     }
 
-    /// The components, to be set up otherwise.
+    /// The components, to be set up otherwise, and held against no lock.
     #[expect(clippy::unused_self, reason = "beside the others")]
     pub(crate) fn components(&self) -> WasmPlugins {
         components()
@@ -199,8 +199,20 @@ impl Context {
 
     /// The components, for verbs that drive so many runs at once.
     pub(crate) fn plugins_within(&self, memory: &MemoryArgs, runs: u16) -> Arc<WasmPlugins> {
+        self.plugins_guarded(memory, runs, lock::guard())
+    }
+
+    /// The same, with another answer to the question which ones may be used.
+    #[expect(clippy::unused_self, reason = "beside the others")]
+    pub(crate) fn plugins_guarded(
+        &self,
+        memory: &MemoryArgs,
+        runs: u16,
+        guard: Guard,
+    ) -> Arc<WasmPlugins> {
         let attempts = u32::from(runs).clamp(FEW_ATTEMPTS, MANY_ATTEMPTS);
-        Arc::new(components().memory(memory.budget()).attempts(attempts))
+        let components = components().memory(memory.budget()).attempts(attempts);
+        Arc::new(components.guard(guard))
     }
 
     /// An engine on a store that exists, for verbs that look at runs.

@@ -28,7 +28,7 @@ use super::signals::{self, Signals};
 use super::start::StartArgs;
 use super::watched::{self, Look};
 use super::world_args::{World, WorldArgs};
-use super::{ending, format, place};
+use super::{ending, format, lock, place};
 
 /// How often a run that stands still is asked whether it can continue.
 const ASKS: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub(super) fn run(args: &DevArgs, cx: &Context) -> Result<Reply, Failure> {
     let mut session = Session {
         cx,
         world: args.world.read()?,
-        plugins: cx.plugins_within(&args.memory, 1),
+        plugins: cx.plugins_guarded(&args.memory, 1, lock::telling(cx)),
         start: args.start.clone(),
         built: BTreeMap::new(),
     };

@@ -16,6 +16,7 @@
 //! | [`completing`] | what a shell asks while a person types |
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`lock`] | which components the workflows of a folder may use |
 //! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`stdin`] | the way in, bounded |
@@ -92,6 +93,7 @@ mod go_on;
 mod graph;
 mod import;
 mod kv;
+mod lock;
 mod logs;
 mod ls;
 mod meant;

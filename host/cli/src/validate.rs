@@ -15,8 +15,8 @@ use super::context::{Context, Reply};
 use super::documents::{self, Problem, Refused, Validated, located};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
-use super::meant;
 use super::text::Text;
+use super::{lock, meant};
 
 /// Check definitions without running them
 ///
@@ -71,6 +71,7 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
     let plugins = cx.plugins();
     let source = (!args.no_components).then_some(plugins.as_ref() as &dyn PluginSource);
     let checked: Vec<Checked> = files.iter().map(|file| Checked::of(file, source)).collect();
+    lock::tell_unused(cx, &files);
     let bad = checked.iter().filter(|checked| !checked.is_ok()).count();
     let exit = if bad == 0 {
         Exit::Completed
@@ -200,7 +201,9 @@ impl Checked {
                     PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
                         (name, source_meant(file, &text, name))
                     }
-                    PluginError::Incompatible { name, .. } => (name, None),
+                    PluginError::Incompatible { name, .. } | PluginError::Refused { name, .. } => {
+                        (name, None)
+                    }
                 };
                 (name.clone(), (error.to_string(), help))
             });
@@ -265,6 +268,7 @@ impl Checked {
                     (Code::PluginUnavailable, name)
                 }
                 PluginError::Incompatible { name, .. } => (Code::PluginIncompatible, name),
+                PluginError::Refused { name, .. } => (Code::PluginNotLocked, name),
             };
             Refused {
                 plugin: plugin.clone(),

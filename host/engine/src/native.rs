@@ -202,9 +202,7 @@ impl PluginSource for NativePlugins {
         file: &Path,
     ) -> Result<(), PluginError> {
         match &self.others {
-            Some(others) if !spec.source.starts_with(SCHEME) => {
-                others.admit(component, spec, file)
-            }
+            Some(others) if !spec.source.starts_with(SCHEME) => others.admit(component, spec, file),
             // What is part of this program came with it.
             Some(_) | None => Ok(()),
         }

@@ -28,6 +28,7 @@ mod keeping;
 mod language;
 mod ledger;
 mod listing;
+mod locking;
 mod looking;
 mod many;
 mod once;

@@ -21,6 +21,7 @@ mod failure;
 mod history;
 mod journal;
 mod kept;
+mod lock;
 mod plugin;
 mod replay;
 mod run;
@@ -43,6 +44,7 @@ pub(crate) use kept::{
     Artifacts, Bucket, Buckets, Changed, Counted, Item, KeptArtifact, Metrics, Range,
     WrittenArtifact,
 };
+pub(crate) use lock::{DroppedPlugin, LockChange, LockFile, LockedPlugin, LockedPlugins};
 pub(crate) use plugin::{BuiltPlugin, ListChange, NewPlugin, PluginChange};
 pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};

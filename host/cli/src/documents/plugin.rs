@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::component::Component;
+use super::lock::LockedPlugins;
 use super::tested::Tested;
 use crate::plugin::language::Language;
 
@@ -20,6 +21,8 @@ pub(crate) enum PluginAnswer {
     Tested(Tested),
     /// `plugin inspect`, `plugin pack`.
     Component(Component),
+    /// `plugin lock`, `plugin update`, `plugin add`.
+    Locked(LockedPlugins),
 }
 
 /// A folder to begin with.

@@ -91,6 +91,9 @@ codes! {
     InvalidInput = "invalid_input", Invalid,
         "The inputs do not fit the workflow: one is missing, unknown, too large or of another type. `diagnostics` lists them where \
          there are several.";
+    LockInvalid = "lock_invalid", Invalid,
+        "A `milepost.lock` cannot be used: it is no such file, a newer version of milepost wrote it, or it was changed by hand. Put it back \
+         as it was, or remove it and let `milepost plugin lock` write a new one.";
     NoArtifact = "no_artifact", Invalid,
         "The run has no artifact of this name or digest. `milepost artifacts RUN` lists those that it has.";
     NoBacktrace = "no_backtrace", Invalid,
@@ -101,6 +104,8 @@ codes! {
         "The journal of the run has no event of that number. `milepost events RUN` lists them.";
     NoKey = "no_key", Invalid,
         "The bucket has no such key. `milepost kv ls` lists buckets, and the keys of one.";
+    NoLock = "no_lock", Invalid,
+        "There is no `milepost.lock` beside the workflow. `milepost plugin lock` writes it.";
     NoPlugin = "no_plugin", Invalid,
         "The folder holds no sources of a plugin, or too many to tell with which file it begins. `milepost plugin build --help` says \
          what is looked for.";
@@ -133,6 +138,12 @@ codes! {
         "The run does not wait at the approval that was meant. `milepost show` says what it waits for.";
     PluginIncompatible = "plugin_incompatible", Invalid,
         "A component does not fit the contract: a core module, another world, an interface that this version lacks.";
+    PluginNotAdded = "plugin_not_added", Invalid,
+        "The plugin could not be written into the workflow: its name is taken or no name, or the workflow writes its plugins in another form \
+         than tables.";
+    PluginNotLocked = "plugin_not_locked", Invalid,
+        "The `milepost.lock` beside the workflow does not hold the component: it is another one, or new. The message says what it wants, and \
+         the command that takes it after you have looked at it.";
     PluginUnavailable = "plugin_unavailable", Unavailable,
         "A component could not be read, or is not the one that its digest names. Put the file back.";
     Refused = "refused", Invalid,
@@ -175,6 +186,8 @@ codes! {
         "The store could not be opened, read or written, for another reason than those that have codes of their own. The message has it.";
     TimedOut = "timed_out", Invalid,
         "The decision or the signal came after the timeout of the wait, and the timeout counts.";
+    UnknownPlugin = "unknown_plugin", Invalid,
+        "The workflow has no plugin of that name.";
     UnknownSignal = "unknown_signal", Invalid,
         "No step of the workflow waits for a signal of that name. The help names the ones that it waits for.";
     UnreadableDebugInformation = "unreadable_debug_information", Invalid,
@@ -188,6 +201,9 @@ codes! {
         "What was to be kept is larger than a value, or all of a bucket, may be.";
     Usage = "usage", Usage,
         "The command line is wrong. `--help` of the command shows what it takes, with examples.";
+    WantsMore = "wants_more", Invalid,
+        "A component wants more than `milepost.lock` records of it: other interfaces, hosts, buckets or secrets. Nothing was written. Look at \
+         it; `milepost plugin update --approve` takes it.";
     WatchStopped = "watch_stopped", Unavailable,
         "Several refreshes of the list failed, one after the other; the message has the last error.";
     WholeIdNeeded = "whole_id_needed", Usage,

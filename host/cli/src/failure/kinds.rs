@@ -217,14 +217,21 @@ impl From<OpenError> for Failure {
             OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
             OpenError::Plugin(error) => error.into(),
             OpenError::Plugins(errors) => {
-                let missing = errors
-                    .iter()
-                    .any(|error| !matches!(error, PluginError::Incompatible { .. }));
-                if missing {
-                    Self::new(Code::PluginUnavailable, message)
+                let any = |is: fn(&PluginError) -> bool| errors.iter().any(is);
+                let missing = any(|error| {
+                    matches!(
+                        error,
+                        PluginError::Unavailable { .. } | PluginError::Missing { .. }
+                    )
+                });
+                let code = if missing {
+                    Code::PluginUnavailable
+                } else if any(|error| matches!(error, PluginError::Incompatible { .. })) {
+                    Code::PluginIncompatible
                 } else {
-                    Self::new(Code::PluginIncompatible, message)
-                }
+                    Code::PluginNotLocked
+                };
+                Self::new(code, message)
             }
         }
     }
@@ -266,6 +273,7 @@ impl From<PluginError> for Failure {
                 Self::new(Code::PluginUnavailable, message)
             }
             PluginError::Incompatible { .. } => Self::new(Code::PluginIncompatible, message),
+            PluginError::Refused { .. } => Self::new(Code::PluginNotLocked, message),
         }
     }
 }

@@ -10,12 +10,15 @@
 //! | [`build`], [`test`] | both together; only if a source has changed, and then the tests |
 //! | [`sources`] | the files that a plugin is made of, for who waits for changes of them |
 //! | [`inspect`], [`pack`] | a component as it is |
+//! | [`lock`], [`add`] | which components workflows may use |
 
+mod add;
 mod build;
 mod compile;
 mod finish;
 pub(super) mod inspect;
 pub(super) mod language;
+mod lock;
 mod new;
 pub(super) mod pack;
 pub(super) mod sources;
@@ -28,7 +31,7 @@ use clap::{Args, Subcommand};
 use super::context::{Context, Reply};
 use super::failure::Failure;
 
-/// Write plugins: begin, build, test, look into one
+/// Write plugins: begin, build, test, look into one, lock them
 ///
 /// A plugin is a WebAssembly component whose functions workflows use as steps. It can be written in any language that compiles to
 /// WebAssembly.
@@ -39,7 +42,8 @@ Examples:
   milepost plugin build                         # the plugin in this folder
   milepost plugin test words --crash
   milepost plugin inspect words/words.wasm
-  milepost plugin pack core.wasm -o words.wasm  # of any other build")]
+  milepost plugin pack core.wasm -o words.wasm  # of any other build
+  milepost plugin lock workflow.toml            # which components it may use")]
 pub(crate) struct PluginArgs {
     #[command(subcommand)]
     what: What,
@@ -52,6 +56,9 @@ enum What {
     Test(test::TestArgs),
     Inspect(inspect::InspectArgs),
     Pack(pack::PackArgs),
+    Add(add::AddArgs),
+    Lock(lock::LockArgs),
+    Update(lock::UpdateArgs),
 }
 
 pub(super) fn run(args: &PluginArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -61,5 +68,8 @@ pub(super) fn run(args: &PluginArgs, cx: &Context) -> Result<Reply, Failure> {
         What::Test(args) => test::run(args, cx),
         What::Inspect(args) => inspect::run(args, cx),
         What::Pack(args) => pack::run(args, cx),
+        What::Add(args) => add::run(args, cx),
+        What::Lock(args) => lock::lock(args, cx),
+        What::Update(args) => lock::update(args, cx),
     }
 }

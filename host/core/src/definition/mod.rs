@@ -22,6 +22,7 @@ mod forms;
 mod grammar;
 pub mod input;
 mod input_type;
+mod insert;
 mod load;
 mod manifest;
 mod model;

@@ -85,7 +85,10 @@ impl Lock {
             Some(locked) if locked.digest == *digest => Ok(()),
             Some(locked) => Err(NotLocked::Digest(locked)),
             None => {
-                let named = self.entries.iter().find(|(known, _)| known.name == key.name);
+                let named = self
+                    .entries
+                    .iter()
+                    .find(|(known, _)| known.name == key.name);
                 Err(named.map_or(NotLocked::Unknown, |(known, locked)| {
                     NotLocked::Source(&known.source, locked)
                 }))
@@ -164,8 +167,14 @@ mod tests {
 
     fn lock() -> Lock {
         let mut lock = Lock::default();
-        assert_eq!(lock.take(key("a", "a.wasm"), locked("a", &["log"])), Taken::Added);
-        assert_eq!(lock.take(key("b", "x/b.wasm"), locked("b", &[])), Taken::Added);
+        assert_eq!(
+            lock.take(key("a", "a.wasm"), locked("a", &["log"])),
+            Taken::Added
+        );
+        assert_eq!(
+            lock.take(key("b", "x/b.wasm"), locked("b", &[])),
+            Taken::Added
+        );
         lock
     }
 
@@ -183,7 +192,11 @@ mod tests {
             ("", "", "", Err(NotLocked::Unknown)),
         ] {
             let digest = Digest::of(bytes.as_bytes());
-            assert_eq!(lock.check(&key(name, source), &digest), expected, "{name} {source} {bytes}");
+            assert_eq!(
+                lock.check(&key(name, source), &digest),
+                expected,
+                "{name} {source} {bytes}"
+            );
         }
     }
 
@@ -191,9 +204,11 @@ mod tests {
     fn what_is_taken_is_compared_with_what_was_there() {
         let mut lock = lock();
         let a = key("a", "a.wasm");
-        assert_eq!(lock.take(a.clone(), locked("a", &["log"])), Taken::Unchanged);
-        let Taken::Changed { before, more, less } =
-            lock.take(a.clone(), locked("a2", &["exec"]))
+        assert_eq!(
+            lock.take(a.clone(), locked("a", &["log"])),
+            Taken::Unchanged
+        );
+        let Taken::Changed { before, more, less } = lock.take(a.clone(), locked("a2", &["exec"]))
         else {
             panic!("it is another one")
         };
@@ -205,7 +220,10 @@ mod tests {
         let seen = lock.take(a.clone(), locked("a2", &["exec", "http"]));
         assert!(matches!(seen, Taken::Changed { .. }), "{seen:?}");
 
-        assert_eq!(lock.drop_unused(|key| key.name == "a"), [key("b", "x/b.wasm")]);
+        assert_eq!(
+            lock.drop_unused(|key| key.name == "a"),
+            [key("b", "x/b.wasm")]
+        );
         assert_eq!(lock.keys().collect::<Vec<_>>(), [&a]);
     }
 }

@@ -34,7 +34,9 @@ pub enum InvalidLock {
         name: String,
     },
     /// The hash over what a plugin wants is not of the lists that stand there.
-    #[error("what the plugin `{name}` wants is not what its hash `wants` says: it was changed by hand, or merged")]
+    #[error(
+        "what the plugin `{name}` wants is not what its hash `wants` says: it was changed by hand, or merged"
+    )]
     Altered {
         /// The plugin.
         name: String,
@@ -227,7 +229,14 @@ wants = "sha256:930e372dd20e14b69cb7e12532815dc99ff1ce282de64d856f078ff34af1562e
 
     #[test]
     fn names_of_any_kind_come_back() {
-        for hostile in ["a\"b\\", "'", "'''\n\"\"\"", "\u{1b}[2J\0\r", "]\n[[plugin]]", "\u{2028}ü#"] {
+        for hostile in [
+            "a\"b\\",
+            "'",
+            "'''\n\"\"\"",
+            "\u{1b}[2J\0\r",
+            "]\n[[plugin]]",
+            "\u{2028}ü#",
+        ] {
             let mut lock = Lock::default();
             let mut one = locked("x", &[hostile, "log"]);
             one.wants.secrets.insert(hostile.to_owned());
@@ -248,11 +257,27 @@ wants = "sha256:930e372dd20e14b69cb7e12532815dc99ff1ce282de64d856f078ff34af1562e
             ("\nversion = 2\nplugins = 3".to_owned(), 2, "reads up to 1"),
             ("version = 0".to_owned(), 1, "no version that there is"),
             ("version = \"1\"".to_owned(), 1, "invalid type"),
-            ("version = 1\nlock = 1".to_owned(), 2, "unknown field `lock`"),
-            (good.replace("[[plugin]]\nname = \"a\"", "[[plugin]]"), 5, "missing field `name`"),
+            (
+                "version = 1\nlock = 1".to_owned(),
+                2,
+                "unknown field `lock`",
+            ),
+            (
+                good.replace("[[plugin]]\nname = \"a\"", "[[plugin]]"),
+                5,
+                "missing field `name`",
+            ),
             (good.replace("sha256:ca97", "sha256:xa97"), 8, "hex digits"),
-            (good.replace("[\"http\", \"log\"]", "[\"log\"]"), 18, "was changed by hand"),
-            (good.replace("contract", "contracts"), 15, "unknown field `contracts`"),
+            (
+                good.replace("[\"http\", \"log\"]", "[\"log\"]"),
+                18,
+                "was changed by hand",
+            ),
+            (
+                good.replace("contract", "contracts"),
+                15,
+                "unknown field `contracts`",
+            ),
             (twice, 21, "in it twice"),
         ] {
             let (error, at) = Lock::read(&text).unwrap_err();

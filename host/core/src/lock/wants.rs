@@ -47,9 +47,14 @@ impl Wants {
     /// What this is more than `other`. A host that a pattern of the other one covers is not more.
     #[must_use]
     pub fn beyond(&self, other: &Self) -> Self {
-        let without =
-            |of: &BTreeSet<String>, others: &BTreeSet<String>| of.difference(others).cloned().collect();
-        let known: BTreeSet<String> = other.hosts.iter().map(|host| canonical_host(host)).collect();
+        let without = |of: &BTreeSet<String>, others: &BTreeSet<String>| {
+            of.difference(others).cloned().collect()
+        };
+        let known: BTreeSet<String> = other
+            .hosts
+            .iter()
+            .map(|host| canonical_host(host))
+            .collect();
         let patterns: Vec<&String> = known.iter().filter(|host| host.starts_with('*')).collect();
         let covered = |host: &str| {
             known.contains(&canonical_host(host))
@@ -132,15 +137,29 @@ mod tests {
         let before = wants("http log", "api.example.com *.example.org", "seen", "token");
         for (now, more, less) in [
             (before.clone(), "nothing", "nothing"),
-            (wants("log", "", "", ""), "nothing", "capabilities http; hosts *.example.org, api.example.com; buckets seen; secrets token"),
             (
-                wants("exec http log", "api.example.com *.example.org", "seen", "token"),
+                wants("log", "", "", ""),
+                "nothing",
+                "capabilities http; hosts *.example.org, api.example.com; buckets seen; secrets token",
+            ),
+            (
+                wants(
+                    "exec http log",
+                    "api.example.com *.example.org",
+                    "seen",
+                    "token",
+                ),
                 "capabilities exec",
                 "nothing",
             ),
             // What a pattern covers is not more, and the pattern for what it covers is.
             (
-                wants("http log", "api.example.com a.b.example.org", "seen", "token"),
+                wants(
+                    "http log",
+                    "api.example.com a.b.example.org",
+                    "seen",
+                    "token",
+                ),
                 "nothing",
                 "hosts *.example.org",
             ),
@@ -150,18 +169,33 @@ mod tests {
                 "nothing",
             ),
             (
-                wants("http log", "api.example.com *.example.org example.org", "seen", "token"),
+                wants(
+                    "http log",
+                    "api.example.com *.example.org example.org",
+                    "seen",
+                    "token",
+                ),
                 "hosts example.org",
                 "nothing",
             ),
             (
-                wants("http log", "API.example.com *.example.org", "kept", "token other"),
+                wants(
+                    "http log",
+                    "API.example.com *.example.org",
+                    "kept",
+                    "token other",
+                ),
                 "buckets kept; secrets other",
                 "buckets seen",
             ),
             // A name of one list is none of another.
             (
-                wants("http log token", "api.example.com *.example.org", "seen", "token seen"),
+                wants(
+                    "http log token",
+                    "api.example.com *.example.org",
+                    "seen",
+                    "token seen",
+                ),
                 "capabilities token; secrets seen",
                 "nothing",
             ),

@@ -187,6 +187,7 @@ fn from_file(
     let component = read_beside(source, name, spec, file).map_err(|error| match error {
         PluginError::Unavailable { reason, .. }
         | PluginError::Missing { reason, .. }
+        | PluginError::Refused { reason, .. }
         | PluginError::Incompatible { reason, .. } => gone(reason),
     })?;
     if component.digest != digest {

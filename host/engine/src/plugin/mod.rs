@@ -194,6 +194,7 @@ impl PluginError {
     fn beside(mut self, real: &Path) -> Self {
         let (Self::Unavailable { reason, .. }
         | Self::Missing { reason, .. }
+        | Self::Refused { reason, .. }
         | Self::Incompatible { reason, .. }) = &mut self;
         reason.push_str(&format!(
             "; the definition is a link, and there is none in {} either",
