@@ -176,24 +176,12 @@ fn another_component_is_refused_until_somebody_takes_it() {
 #[test]
 fn a_run_goes_on_with_what_it_carries() {
     let cli = Cli::new();
-    let workflow = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"p.wasm\"\n[[step]]\nid = \"a\"\nuse = \"p/ask\"\nwith = { reason = \"r\" }\n";
-    let source = component("pausing");
-    let manifest = Inspection::of(&fs::read(&source).unwrap())
-        .unwrap()
-        .manifest
-        .unwrap();
-    let step = manifest.steps.keys().next().unwrap();
-    cli.write(
-        "w.toml",
-        workflow.replace("p/ask", &format!("p/{step}")).replace(
-            "with = { reason = \"r\" }\n",
-            "with = { signal = \"go\" }\n",
-        ),
-    );
-    fs::copy(&source, cli.folder().join("p.wasm")).unwrap();
+    let workflow = WORKFLOW.replace("text/greet", "text/once");
+    let workflow = workflow.replace("name = \"Ada\"", "state = 1");
+    cli.write("w.toml", workflow.replace("text", "p"));
+    fs::copy(component("pausing"), cli.folder().join("p.wasm")).unwrap();
     cli.run("plugin lock w.toml").expect(0);
-    let run = cli.run("run w.toml --id r").status;
-    assert_eq!(run, 2, "it pauses");
+    cli.run("run w.toml --id r").expect(2);
     cli.write("p.wasm", wanting("pausing", &["evil.example.com"], &[]));
     // Whoever goes on with the files has to take them into the lock, too.
     let asked = cli.run("resume r").expect(65).stderr;
@@ -208,7 +196,7 @@ fn a_run_goes_on_with_what_it_carries() {
         .expect(65)
         .json();
     assert_eq!(refused["error"]["code"], "plugin_not_locked");
-    assert_eq!(cli.run("resume r --as-started").status, 2);
+    cli.run("resume r --as-started").expect(0);
 }
 
 #[test]
