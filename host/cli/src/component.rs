@@ -8,6 +8,7 @@ use milepost::core::limits::{self, MESSAGE_BYTES};
 use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
 use milepost::wasm_plugins::is_script;
+use milepost::wasm_plugins::oci_layout::Reference;
 use serde_json::Value;
 
 use super::context::Context;
@@ -25,11 +26,16 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// The same, where a script may stand in its place: that becomes one.
+/// The same, where a script may stand in its place, which becomes one, or an OCI image layout that has one.
 ///
 /// # Errors
 /// [`Failure`], also when the script cannot be read or declares nothing.
 pub(crate) fn read_or_make(file: &Path, cx: &Context) -> Result<Vec<u8>, Failure> {
+    if let Some(reference) = file.to_str().and_then(Reference::parse) {
+        let name = functions::plugin(&reference.folder);
+        let read = cx.plugins().read_layout(&name, Path::new(""), &reference)?;
+        return Ok(read.bytes.to_vec());
+    }
     if !is_script(file) {
         return read(file);
     }

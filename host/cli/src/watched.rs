@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use milepost::core::definition::Definition;
+use milepost::wasm_plugins::oci_layout::Reference;
 
 /// How often files are looked at.
 const LOOKS: Duration = Duration::from_millis(250);
@@ -59,7 +60,11 @@ pub(crate) fn add(file: &Path, files: &mut BTreeSet<PathBuf>) {
     };
     let folder = file.parent().unwrap_or(Path::new(""));
     for (_, spec) in Definition::plugins_of(&text) {
-        files.insert(folder.join(&spec.source));
+        files.insert(match Reference::parse(&spec.source) {
+            // What its tags stand for.
+            Some(reference) => folder.join(reference.folder).join("index.json"),
+            None => folder.join(&spec.source),
+        });
     }
     for child in milepost::workflow::children(file, &text, None).keys() {
         add(&folder.join(child), files);

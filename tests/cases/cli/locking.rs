@@ -428,3 +428,79 @@ fn a_plugin_is_added_to_a_workflow_and_its_lock() {
     let path = |name: &str| cli.folder().join("flows").join(name);
     assert_eq!(fs::read_to_string(path("milepost.lock")).unwrap(), locked);
 }
+
+#[test]
+fn a_component_comes_from_an_oci_layout() {
+    let cli = Cli::new();
+    let pack = |name: &str, tag: &str| {
+        let component = component(name);
+        let line = format!(
+            "plugin pack {} -o oci-layout:dist/p:{tag}",
+            component.display()
+        );
+        cli.run(&line).expect(0)
+    };
+    pack("text", "1.0");
+    pack("flaky", "2.0");
+    cli.write(
+        "flows/w.toml",
+        WORKFLOW.replace("text.wasm", "oci-layout:../dist/p:1.0"),
+    );
+    cli.run("run flows/w.toml").expect(0);
+    let inspected = cli
+        .run("plugin inspect oci-layout:dist/p:1.0 --json")
+        .expect(0)
+        .json();
+    assert_eq!(inspected["ok"], true);
+    cli.run("plugin lock flows/w.toml").expect(0);
+    let lock = fs::read_to_string(cli.folder().join("flows/milepost.lock")).unwrap();
+    assert!(
+        lock.contains("source = \"oci-layout:../dist/p:1.0\""),
+        "{lock}"
+    );
+    assert!(
+        lock.contains(inspected["digest"].as_str().unwrap()),
+        "{lock}"
+    );
+    let added = cli
+        .run("plugin add flows/w.toml flaky oci-layout:dist/p:2.0")
+        .expect(0);
+    assert!(
+        added.stdout.contains("flaky (oci-layout:../dist/p:2.0)"),
+        "{added:?}"
+    );
+
+    // A tag that moves is another component.
+    pack("pausing", "1.0");
+    let refused = cli.run("run flows/w.toml --json").expect(65).json();
+    assert_eq!(refused["error"]["code"], "plugin_not_locked");
+    let unknown = cli
+        .run("plugin inspect oci-layout:dist/p:3")
+        .expect(69)
+        .stderr;
+    assert!(
+        unknown.contains("it has no tag `3`; it has `2.0`, `1.0`"),
+        "{unknown}"
+    );
+
+    // One whose file was changed is refused, whatever the lock says.
+    fs::remove_file(cli.folder().join("flows/milepost.lock")).unwrap();
+    let digest = cli
+        .run("plugin inspect oci-layout:dist/p:1.0 --json")
+        .expect(0)
+        .json();
+    let hex = digest["digest"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("sha256:")
+        .to_owned();
+    cli.write(
+        &format!("dist/p/blobs/sha256/{hex}"),
+        fs::read(component("text")).unwrap(),
+    );
+    let refused = cli.run("run flows/w.toml").expect(65).stderr;
+    assert!(
+        refused.contains("is not what its descriptor says"),
+        "{refused}"
+    );
+}

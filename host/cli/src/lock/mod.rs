@@ -19,6 +19,7 @@ use milepost::core::lock::{Key, Lock, Locked, Wants};
 use milepost::core::shown::Shown;
 use milepost::plugin::{ComponentBytes, PluginError};
 use milepost::wasm::{Inspection, Rejection};
+use milepost::wasm_plugins::oci_layout::Reference;
 use milepost::wasm_plugins::{Guard, is_script};
 use milepost::workflow::read_definition;
 
@@ -94,7 +95,7 @@ fn digest(
     spec: &PluginSpec,
     inspection: Option<&Inspection>,
 ) -> Digest {
-    let script = is_script(Path::new(&spec.source));
+    let script = is_script(Path::new(&spec.source)) && Reference::parse(&spec.source).is_none();
     let of_script = script.then(|| match inspection {
         Some(inspection) => inspection.script_digest(),
         None => Inspection::of(&component.bytes).ok()?.script_digest(),

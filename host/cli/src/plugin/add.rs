@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use milepost::core::definition::{Around, Definition};
 use milepost::core::shown::Shown;
+use milepost::wasm_plugins::oci_layout::Reference;
 use milepost::workflow::read_definition;
 
 use super::lock::{How, relocked, with_children, written};
@@ -21,13 +22,14 @@ use crate::whole_file;
 #[command(after_help = "\
 Examples:
   milepost plugin add workflow.toml git plugins/git.wasm
-  milepost plugin add flows/notes.toml text flows/steps.js")]
+  milepost plugin add flows/notes.toml text flows/steps.js
+  milepost plugin add flows/notes.toml words oci-layout:dist/words:1.0.0")]
 pub(crate) struct AddArgs {
     /// The workflow
     workflow: PathBuf,
     /// What the workflow calls the plugin
     name: String,
-    /// The component, or a script
+    /// The component, a script, or `oci-layout:FOLDER[:TAG]`
     source: PathBuf,
 }
 
@@ -42,7 +44,14 @@ pub(super) fn run(args: &AddArgs, cx: &Context) -> Result<Reply, Failure> {
         return Err(Failure::new(Code::PluginNotAdded, message)
             .help("choose another name, or change its `source` there"));
     }
-    let source = from_folder_of(file, &args.source);
+    let source = match args.source.to_str().and_then(Reference::parse) {
+        Some(reference) => {
+            let folder = from_folder_of(file, &reference.folder);
+            let tag = reference.tag;
+            Reference { folder, tag }.to_string().into()
+        }
+        None => from_folder_of(file, &args.source),
+    };
     let Some(source) = source.to_str() else {
         let message = format!("the path {} is not UTF-8", Shown(source.display()));
         return Err(Failure::new(Code::Usage, message));

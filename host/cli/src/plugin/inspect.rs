@@ -23,7 +23,7 @@ Examples:
   milepost plugin inspect steps.js
   milepost plugin inspect plugins/git.wasm --json | jq -r .digest")]
 pub(crate) struct InspectArgs {
-    /// The component, or a script
+    /// The component, a script, or `oci-layout:FOLDER[:TAG]`
     component: PathBuf,
 }
 

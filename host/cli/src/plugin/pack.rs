@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use milepost::core::shown::Shown;
 use milepost::wasm::Inspection;
 use milepost::wasm_plugins::is_script;
+use milepost::wasm_plugins::oci_layout::{self, Reference};
 use milepost_componentize::{Encoding, Kept, Options, Wasi, World};
 
 use super::finish::{Finished, finish};
 use crate::context::{Context, Reply};
 use crate::documents::Component;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::{component, whole_file};
 
 /// Make a component complete: of a core module, with its manifest
@@ -27,11 +29,12 @@ Examples:
   milepost plugin pack core.wasm -o words.wasm                 # a core module
   milepost plugin pack words.wat -o words.wasm             # in the text format
   milepost plugin pack words.js -o words.wasm                   # of a script
-  milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript")]
+  milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript
+  milepost plugin pack words.wasm -o oci-layout:dist/words:1.0.0")]
 pub(crate) struct PackArgs {
-    /// The component, the core module, or a script
+    /// The component, the core module, a script, or `oci-layout:FOLDER[:TAG]`
     component: PathBuf,
-    /// File to write; may be the same file
+    /// File to write, which may be the same one; or `oci-layout:FOLDER[:TAG]`, an OCI image layout
     #[arg(long, short, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
@@ -118,8 +121,14 @@ pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
         // It is its author's: nothing that was left in it is taken out.
         finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?
     };
-    whole_file::replace(&args.output, &finished.bytes)
-        .map_err(|error| Failure::file("write", &args.output, &error))?;
+    match args.output.to_str().and_then(Reference::parse) {
+        Some(reference) => oci_layout::write(&reference, &finished.bytes).map_err(|error| {
+            let output = Shown(args.output.display());
+            Failure::new(Code::File, format!("cannot write {output}: {error}"))
+        })?,
+        None => whole_file::replace(&args.output, &finished.bytes)
+            .map_err(|error| Failure::file("write", &args.output, &error))?,
+    }
     let inspection = finished.inspection;
     let document = || Component::new(&args.output, &inspection);
     Ok(cx.reply(Exit::Completed, document, || {

@@ -1,5 +1,6 @@
 //! Components from files: the [`PluginSource`] of the real world.
 
+pub mod oci_layout;
 mod script;
 
 pub use self::script::is_one as is_script;
@@ -10,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 
+use self::oci_layout::{LayoutError, Reference};
 use crate::clock::SystemClock;
 use crate::native;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
@@ -152,6 +154,37 @@ impl WasmPlugins {
     }
 }
 
+impl WasmPlugins {
+    /// Reads a component from an OCI image layout, whose folder is seen from `base`.
+    ///
+    /// # Errors
+    /// [`PluginError`], with the remedy.
+    pub fn read_layout(
+        &self,
+        name: &str,
+        base: &Path,
+        reference: &Reference,
+    ) -> Result<ComponentBytes, PluginError> {
+        let place = reference.within(base).to_string();
+        let bytes = oci_layout::read(base, reference).map_err(|error| {
+            let name = name.to_owned();
+            let reason = format!("cannot read the component {place}: {error}");
+            match error {
+                LayoutError::File { .. } | LayoutError::NoTag { .. } => {
+                    PluginError::Unavailable { name, reason }
+                }
+                _ => PluginError::Incompatible { name, reason },
+            }
+        })?;
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place,
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+}
+
 impl PluginSource for WasmPlugins {
     fn read(
         &self,
@@ -162,7 +195,10 @@ impl PluginSource for WasmPlugins {
         if spec.source.starts_with(native::SCHEME) {
             return Err(not_native(name, &spec.source));
         }
-        self.read_file(name, &base.join(&spec.source))
+        match Reference::parse(&spec.source) {
+            Some(reference) => self.read_layout(name, base, &reference),
+            None => self.read_file(name, &base.join(&spec.source)),
+        }
     }
 
     fn admit(

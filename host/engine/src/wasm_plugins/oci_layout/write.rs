@@ -1,0 +1,119 @@
+//! From a component to a layout.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use milepost_core::ids::Digest;
+use serde_json::{Map, json};
+
+use super::{
+    CONFIG, Descriptor, INDEX, ImageManifest, Index, LAYOUT_VERSION, Layout, LayoutError, MANIFEST,
+    Reference, TAG, WASM, blob,
+};
+use crate::wasm::Inspection;
+
+/// Writes a component into a layout, which is made if there is none; what the tag stood for before stays there without it. The same
+/// component gives the same files.
+///
+/// # Errors
+/// [`LayoutError`].
+pub fn write(reference: &Reference, component: &[u8]) -> Result<(), LayoutError> {
+    let folder = &reference.folder;
+    if let Some(tag) = reference.tag.as_ref().filter(|tag| !is_tag(tag)) {
+        return Err(LayoutError::BadTag(tag.clone()));
+    }
+    let inspection = Inspection::of(component)?;
+    let mut index = match folder.join("oci-layout").try_exists() {
+        Ok(true) => super::read::index(folder)?,
+        Ok(false) if is_empty(folder) => Index {
+            schema_version: 2,
+            media_type: Some(INDEX.to_owned()),
+            manifests: Vec::new(),
+            more: Map::new(),
+        },
+        Ok(false) | Err(_) => return Err(LayoutError::NoLayout(folder.clone())),
+    };
+    let layer = Descriptor::of(WASM, component);
+    let config = text(&json!({
+        "architecture": "wasm",
+        "os": "wasip2",
+        "layerDigests": [layer.digest],
+        "component": { "exports": inspection.exports, "imports": inspection.imports },
+    }));
+    let manifest = text(&json!(ImageManifest {
+        schema_version: 2,
+        media_type: Some(MANIFEST.to_owned()),
+        config: Descriptor::of(CONFIG, &config),
+        layers: vec![layer],
+    }));
+    let mut artifact = Descriptor::of(MANIFEST, &manifest);
+    if let Some(tag) = &reference.tag {
+        artifact
+            .annotations
+            .insert(TAG.to_owned(), tag.as_str().into());
+        for other in &mut index.manifests {
+            if other.tag() == Some(tag) {
+                other.annotations.remove(TAG);
+            }
+        }
+    }
+    let same = |other: &Descriptor| {
+        other.digest == artifact.digest && (other.tag().is_none() || other.tag() == artifact.tag())
+    };
+    index.manifests.retain(|other| !same(other));
+    index.manifests.push(artifact);
+
+    let layout = text(&json!(Layout {
+        image_layout_version: LAYOUT_VERSION.to_owned(),
+    }));
+    // The index comes last: until then, nothing names the new files.
+    for bytes in [component, &config, &manifest] {
+        put(&blob(folder, &Digest::of(bytes)), bytes)?;
+    }
+    put(&folder.join("oci-layout"), &layout)?;
+    put(&folder.join("index.json"), &text(&json!(index)))
+}
+
+fn text(value: &serde_json::Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+/// As the distribution specification has it.
+fn is_tag(tag: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=128).contains(&tag.len()) && tag.bytes().all(is_part) && !tag.starts_with(['.', '-'])
+}
+
+/// Whether it is no folder yet, or holds nothing.
+fn is_empty(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Puts a file in place whole.
+fn put(file: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    let failed = |cause| LayoutError::File {
+        file: file.to_owned(),
+        cause,
+    };
+    let mut new = file.as_os_str().to_owned();
+    new.push(format!(".{}.tmp", std::process::id()));
+    let written = || -> io::Result<()> {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut to = File::create_new(&new)?;
+        to.write_all(bytes)?;
+        fs::rename(&new, file)
+    };
+    written().map_err(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&new);
+        }
+        failed(error)
+    })
+}
