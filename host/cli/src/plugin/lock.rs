@@ -119,6 +119,7 @@ pub(super) struct Relocked {
     path: PathBuf,
     /// Whether it differs from what is there.
     is_new: bool,
+    was_there: bool,
     lock: Lock,
     plugins: Vec<(Key, Locked, Taken)>,
     dropped: Vec<Key>,
@@ -147,7 +148,9 @@ pub(super) fn relocked(
     let source = cx.components();
     let locks = folders.into_iter();
     let locks = locks.map(|(path, files)| Relocked::new(path, &files, how, &source));
-    let locks: Vec<Relocked> = locks.collect::<Result<_, _>>()?;
+    let mut locks: Vec<Relocked> = locks.collect::<Result<_, _>>()?;
+    // A folder without plugins needs no lock.
+    locks.retain(|lock| lock.is_new || lock.was_there);
     approved(&locks, how, files)?;
     Ok(locks)
 }
@@ -227,6 +230,7 @@ impl Relocked {
         Ok(Self {
             path,
             is_new,
+            was_there: before.is_some(),
             plugins: plugins.collect(),
             dropped,
             lacking,
@@ -366,6 +370,9 @@ pub(super) fn written(locks: &[Relocked], cx: &Context) -> Result<Reply, Failure
         locks: locks.iter().map(Relocked::document).collect(),
     };
     Ok(cx.reply(Exit::Completed, document, || {
+        if locks.is_empty() {
+            return "there is no plugin to lock".to_owned();
+        }
         let texts: Vec<String> = locks.iter().map(Relocked::text).collect();
         texts.join("\n")
     }))
