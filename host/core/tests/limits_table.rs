@@ -78,6 +78,14 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("SCRIPT_BYTES", bytes(limits::SCRIPT_BYTES)),
+        (
+            "SCHEMA_CHECK_DEPTH",
+            number(limits::SCHEMA_CHECK_DEPTH as u64),
+        ),
+        (
+            "SCHEMA_CHECK_WORK",
+            number(limits::SCHEMA_CHECK_WORK as u64),
+        ),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
         ("JSON_VALUES", number(limits::JSON_VALUES as u64)),
         ("DRY_RUN_EVENTS", number(limits::DRY_RUN_EVENTS)),
