@@ -82,10 +82,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
             "SCHEMA_CHECK_DEPTH",
             number(limits::SCHEMA_CHECK_DEPTH as u64),
         ),
-        (
-            "SCHEMA_CHECK_WORK",
-            number(limits::SCHEMA_CHECK_WORK as u64),
-        ),
+        ("SCHEMA_CHECK_WORK", number(limits::SCHEMA_CHECK_WORK)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
         ("JSON_VALUES", number(limits::JSON_VALUES as u64)),
         ("DRY_RUN_EVENTS", number(limits::DRY_RUN_EVENTS)),
