@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milepost_core::definition::Definition;
 use milepost_core::event::Entry;
 use milepost_core::ids::{Digest, Path, RunId};
-use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
+use milepost_core::outcome::{ErrorClass, Outcome, codes};
 use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ impl Job {
         if let Some(divergence) = result.divergence {
             return Ok(Found::Call(divergence));
         }
-        Ok(match is_same(&self.outcome, &result.outcome) {
+        Ok(match result.outcome == self.outcome {
             true => Found::Same,
             false => Found::Outcome(result.outcome),
         })
@@ -184,22 +184,6 @@ pub(super) fn not_replayable(outcome: &Outcome, tape: &Tape) -> Option<String> {
         },
         Outcome::Completed(_) | Outcome::Paused(_) => None,
         Outcome::Cancelled(_) => Some("a cancellation has no outcome".to_owned()),
-    }
-}
-
-/// Whether an attempt came to the same. Traps that were recorded before hosts told the guest's own words for them have what follows those.
-fn is_same(recorded: &Outcome, now: &Outcome) -> bool {
-    match (recorded, now) {
-        (Outcome::Failed(then), Outcome::Failed(now)) if now.class == ErrorClass::Trap => {
-            let told = now.message.strip_suffix(then.message.as_str());
-            let without_words = StepError {
-                message: then.message.clone(),
-                ..now.clone()
-            };
-            told.is_some_and(|words| words.is_empty() || words.ends_with('\n'))
-                && without_words == *then
-        }
-        _ => recorded == now,
     }
 }
 
