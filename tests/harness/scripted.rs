@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::{Manifest, PluginSpec};
-use milepost_core::ids::Digest;
 use milepost_core::json_schema::Contracts;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::time::Timestamp;
@@ -158,12 +157,7 @@ impl PluginSource for Script {
             });
         }
         let bytes = format!("{name} {}", shared.build).into_bytes();
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place: format!("{name}.wasm"),
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        Ok(ComponentBytes::new(name, format!("{name}.wasm"), bytes))
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use milepost::attempt::{BoxFuture, Call, CallResult, Callable};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
-use milepost_core::ids::Digest;
 use milepost_core::limits::JSON_DEPTH;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_tests::rng::hash;
@@ -176,12 +175,7 @@ pub(crate) struct Steps {
 
 impl PluginSource for Steps {
     fn read(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place: "a file".to_owned(),
-            digest: Digest::of(name.as_bytes()),
-            bytes: name.as_bytes().into(),
-        })
+        Ok(ComponentBytes::new(name, "a file", name.as_bytes()))
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {

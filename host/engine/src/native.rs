@@ -187,12 +187,7 @@ impl PluginSource for NativePlugins {
             });
         };
         let bytes = plugin.identity();
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place: spec.source.clone(),
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        Ok(ComponentBytes::new(name, &*spec.source, bytes))
     }
 
     fn admit(

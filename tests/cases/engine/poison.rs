@@ -96,12 +96,7 @@ struct Planting {
 impl PluginSource for Planting {
     fn read(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
         let bytes = self.poison.bytes();
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place: "a file".to_owned(),
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        Ok(ComponentBytes::new(name, "a file", bytes))
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {

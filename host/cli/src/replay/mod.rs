@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use milepost::core::ids::{Digest, Path, RunId};
+use milepost::core::ids::{Path, RunId};
 use milepost::core::shown::Shown;
 use milepost::core::time::parse_duration;
 use milepost::engine::EngineError;
@@ -174,12 +174,7 @@ fn other(plugins: &WasmPlugins, name: &str, file: &FilePath) -> Result<LoadedPlu
         let message = format!("cannot use {}: {rejection}", Shown(file.display()));
         Failure::new(Code::PluginIncompatible, message)
     })?;
-    let component = ComponentBytes {
-        name: name.to_owned(),
-        place: file.display().to_string(),
-        digest: Digest::of(&bytes),
-        bytes: bytes.into(),
-    };
+    let component = ComponentBytes::new(name, file.display().to_string(), bytes);
     Ok(plugins.load(&component)?)
 }
 

@@ -76,6 +76,20 @@ pub struct ComponentBytes {
     pub bytes: Arc<[u8]>,
 }
 
+impl ComponentBytes {
+    /// What was found in some place for the plugin of that name.
+    #[must_use]
+    pub fn new(name: &str, place: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            name: name.to_owned(),
+            place: place.into(),
+            digest: Digest::of(&bytes),
+            bytes,
+        }
+    }
+}
+
 /// A component that can be called.
 #[derive(Clone)]
 pub struct LoadedPlugin {

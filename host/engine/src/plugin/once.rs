@@ -181,12 +181,7 @@ mod tests {
     }
 
     fn component(name: &str) -> ComponentBytes {
-        ComponentBytes {
-            name: name.to_owned(),
-            place: name.to_owned(),
-            digest: Digest::of(name.as_bytes()),
-            bytes: name.as_bytes().into(),
-        }
+        ComponentBytes::new(name, name, name.as_bytes())
     }
 
     fn loads(once: &Once<Arc<Counting>>) -> usize {

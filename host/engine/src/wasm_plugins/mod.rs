@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use milepost_core::definition::PluginSpec;
-use milepost_core::ids::Digest;
 use milepost_core::json_schema::Contracts;
 
 use self::oci_layout::{LayoutError, Reference};
@@ -158,16 +157,9 @@ impl WasmPlugins {
                 })?
                 .map_err(|rejection| rejected(name, &place, &rejection))?,
         };
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place,
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        Ok(ComponentBytes::new(name, place, bytes))
     }
-}
 
-impl WasmPlugins {
     /// Reads a component from an OCI image layout, whose folder is seen from `base`.
     ///
     /// # Errors
@@ -189,12 +181,7 @@ impl WasmPlugins {
                 _ => PluginError::Incompatible { name, reason },
             }
         })?;
-        Ok(ComponentBytes {
-            name: name.to_owned(),
-            place,
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        })
+        Ok(ComponentBytes::new(name, place, bytes))
     }
 }
 
@@ -290,6 +277,8 @@ mod tests {
 
     use std::collections::BTreeMap;
 
+    use milepost_core::ids::Digest;
+
     use super::*;
     use crate::plugin::read_pinned;
 
@@ -335,12 +324,7 @@ mod tests {
             program: "/nowhere/milepost".into(),
             arguments: Vec::new(),
         }));
-        let loaded = plugins.load(&ComponentBytes {
-            name: "p".to_owned(),
-            place: "p.wasm".to_owned(),
-            digest: Digest::of(&bytes),
-            bytes: bytes.into(),
-        });
+        let loaded = plugins.load(&ComponentBytes::new("p", "p.wasm", bytes));
         let Err(error) = loaded else {
             panic!("it was loaded")
         };

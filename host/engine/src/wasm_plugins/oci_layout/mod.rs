@@ -64,9 +64,7 @@ impl Reference {
             },
         })
     }
-}
 
-impl Reference {
     /// The same, seen from where `base` is seen from.
     #[must_use]
     pub fn within(&self, base: &Path) -> Self {
