@@ -220,12 +220,12 @@ impl Write {
     /// Encoded bytes of the entries, log lines, tapes and memos that it adds.
     pub fn bytes(&self) -> u64 {
         let entries = self.entries.iter().map(|entry| entry.body.len());
-        let logs = self.logs.iter().map(|l| l.path.len() + l.body.len());
         let tapes = self.tapes.iter().map(|(_, part)| part.body.len());
         let memos = self.moved.iter().flat_map(|moved| &moved.memos);
         let memos = memos.map(|(_, memo)| memo.key.len() + memo.value.len());
-        let all = entries.chain(logs).chain(tapes).chain(memos);
-        all.sum::<usize>() as u64
+        let logs = self.logs.iter().map(NewLog::bytes);
+        let others = entries.chain(tapes).chain(memos);
+        others.sum::<usize>() as u64 + logs.sum::<u64>()
     }
 
     /// For stores: the epoch of the run that this write creates, before a claim in it raises that.

@@ -139,29 +139,29 @@ impl Writer {
             Ok(reply) => return reply,
             Err(change) => change,
         };
-        let (reply, answer) = oneshot::channel();
-        self.shared.enqueue(Box::new(Pending {
-            change,
-            outcome: None,
-            reply,
-        }));
-        match answer.await {
-            // Whoever made the change lets go of its memory: the one thread that writes has enough to do.
-            Ok((reply, _change)) => reply,
-            Err(_) => Err(no_answer()),
-        }
+        self.queued(change, |pending| pending).await
     }
 
     /// Applies a change that survives a loss of power only together with a later one; dropped half-way, it is made all the same. In its turn:
     /// not before what was submitted earlier.
     pub(super) async fn append<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+        self.queued(change, Appending).await
+    }
+
+    /// Lets a change wait for its turn, as this kind of job.
+    async fn queued<C: Change, J: Job + 'static>(
+        &self,
+        change: C,
+        job: impl FnOnce(Pending<C>) -> J,
+    ) -> Result<C::Reply, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.enqueue(Box::new(Appending(Pending {
+        self.shared.enqueue(Box::new(job(Pending {
             change,
             outcome: None,
             reply,
         })));
         match answer.await {
+            // Whoever made the change lets go of its memory: the one thread that writes has enough to do.
             Ok((reply, _change)) => reply,
             Err(_) => Err(no_answer()),
         }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use milepost_core::effect::{
     Applied, Artifact, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
 };
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
@@ -32,10 +32,7 @@ impl Attempts for MemoryStore {
         Box::pin(async move {
             let mut state = self.state();
             let mut position = state.last_log;
-            let run = state.run(&said.run)?;
-            if run.row.epoch != said.epoch || run.row.status != Status::Running {
-                return Err(conflict(&run.row));
-            }
+            let run = state.running(&said.run, said.epoch)?;
             let added: u64 = said.lines.iter().map(NewLog::bytes).sum();
             run.row.stored_bytes = run.row.stored_bytes.saturating_add(added);
             for line in said.lines {
@@ -247,13 +244,18 @@ impl Attempts for MemoryStore {
 }
 
 impl State {
+    /// A run that runs under that epoch.
+    fn running(&mut self, run: &RunId, epoch: Epoch) -> Result<&mut Run, StoreError> {
+        let run = self.run(run)?;
+        match run.row.epoch == epoch && run.row.status == Status::Running {
+            true => Ok(run),
+            false => Err(conflict(&run.row)),
+        }
+    }
+
     /// `gone`: the bytes of its artifact are not kept.
     fn note(&mut self, note: Note, gone: bool) -> Result<Applied, StoreError> {
-        let row = &self.run(&note.run)?.row;
-        if row.epoch != note.epoch || row.status != Status::Running {
-            return Err(conflict(row));
-        }
-        let run = self.run(&note.run)?;
+        let run = self.running(&note.run, note.epoch)?;
         let tape = note.effect.tape.as_ref();
         let mut added = tape.map_or(0, TapePart::bytes);
         if let Some(memo) = &note.effect.memo {

@@ -159,8 +159,7 @@ impl Upkeep for MemoryStore {
                 return Ok(Holdings::default());
             };
             let entries = run.journal.iter().map(|entry| entry.body.len());
-            let lines = run.logs.iter().map(|log| &log.line);
-            let lines = lines.map(|line| line.path.len() + line.body.len());
+            let lines = run.logs.iter().map(|log| log.line.bytes());
             let size = |digest| {
                 state
                     .blobs
@@ -174,7 +173,7 @@ impl Upkeep for MemoryStore {
                 .map(|((_, key), value)| key.len() + value.len());
             let beside = tapes.chain(memos);
             Ok(Holdings {
-                record_bytes: entries.chain(lines).chain(beside).sum::<usize>() as u64,
+                record_bytes: entries.chain(beside).sum::<usize>() as u64 + lines.sum::<u64>(),
                 blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
             })
         })
