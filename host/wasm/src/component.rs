@@ -332,18 +332,10 @@ impl Inspection {
     /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types, a claim to
     /// be pure that does not hold.
     pub fn check(&self) -> Result<(), Rejection> {
-        let newer = |names: &[String]| -> Vec<String> {
-            let newer = names.iter().filter(|name| contract::is_newer(name));
-            newer.cloned().collect()
-        };
         // A plugin may serve several versions. One that serves newer ones alone has steps, which are no functions to call.
-        let wanted = newer(&self.exports);
-        if !wanted.is_empty()
-            && !self
-                .exports
-                .iter()
-                .any(|name| name.starts_with(contract::GUEST))
-        {
+        let mut exports = self.exports.iter();
+        let wanted = contract::newer(&self.exports);
+        if !wanted.is_empty() && !exports.any(|name| name.starts_with(contract::GUEST)) {
             return Err(Rejection::NotProvided { wanted });
         }
         if self.functions.alone && self.functions.callable.is_empty() {
@@ -377,14 +369,15 @@ impl Inspection {
         if !unknown.is_empty() {
             return Err(Rejection::UnknownImports { imports: unknown });
         }
-        match &self.other_type {
-            // A later patch may have more functions.
-            Some(_) if !newer(&self.imports).is_empty() => Err(Rejection::NotProvided {
-                wanted: newer(&self.imports),
-            }),
-            Some(difference) => Err(Rejection::OtherType(difference.clone())),
-            None => Ok(()),
-        }
+        let Some(difference) = &self.other_type else {
+            return Ok(());
+        };
+        // A later patch may have more functions.
+        let wanted = contract::newer(&self.imports);
+        Err(match wanted.is_empty() {
+            true => Rejection::OtherType(difference.clone()),
+            false => Rejection::NotProvided { wanted },
+        })
     }
 }
 

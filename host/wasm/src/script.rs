@@ -1,5 +1,5 @@
-//! Steps that are a file of JavaScript or TypeScript: one component with an engine for it, which is compiled once, and a copy of that for each script
-//! with the text in a section of its own.
+//! Steps that are a file of JavaScript or TypeScript: one component with an engine for it, which is compiled once, and a copy of that for
+//! each script with the text in a section of its own.
 //!
 //! So a script is a component like any other: its digest covers engine and text, a run carries it, and whatever works with
 //! components works with it. Only its code is shared, because the section is no part of that. What it declares is asked of it when it
@@ -111,9 +111,7 @@ impl WasmEngine {
             Err(_) => Err(ScriptError::Thrown("it does not say what it is".to_owned())),
         }
     }
-}
 
-impl WasmEngine {
     async fn without_types(&self, file: &str, text: &str) -> Result<String, ScriptError> {
         // One of ours, which nobody has to ask what it declares.
         let bytes = component("stripper.js", &[], STRIPPER);

@@ -32,35 +32,38 @@ pub(super) fn interface(import: &str) -> Option<&str> {
 
 /// Whether a name of a component is of the contract in a version that is newer than all that the host knows.
 pub(super) fn is_newer(name: &str) -> bool {
-    let version = name
-        .strip_prefix(PACKAGE)
-        .and_then(|name| name.split_once('@'))
-        .and_then(|(_, version)| parsed(version));
-    version.is_some_and(|version| version > v0_1::OFFERED)
+    version(name).is_some_and(|version| version > v0_1::OFFERED)
+}
+
+/// Those names.
+pub(super) fn newer(names: &[String]) -> Vec<String> {
+    let newer = names.iter().filter(|name| is_newer(name));
+    newer.cloned().collect()
 }
 
 /// The newest version of the contract among names.
 pub(super) fn newest(names: &[String]) -> Option<String> {
-    let versions = names.iter().filter_map(|name| {
-        let (_, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
-        parsed(version)
-    });
-    let newest = versions.max()?;
-    Some(newest.map(|number| number.to_string()).join("."))
-}
-
-/// `1.2.3`; nothing of what is no release.
-fn parsed(version: &str) -> Option<[u32; 3]> {
-    let numbers: Vec<u32> = version
-        .split('.')
-        .map(|number| number.parse().ok())
-        .collect::<Option<_>>()?;
-    numbers.try_into().ok()
+    names
+        .iter()
+        .filter_map(|name| version(name))
+        .max()
+        .map(written_out)
 }
 
 /// The newest version of the contract that the host offers.
 pub(super) fn offered() -> String {
-    v0_1::OFFERED.map(|number| number.to_string()).join(".")
+    written_out(v0_1::OFFERED)
+}
+
+/// The version `1.2.3` of a name that is of the contract; nothing of what is no release.
+fn version(name: &str) -> Option<[u32; 3]> {
+    let (_, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
+    let numbers = version.split('.').map(|number| number.parse().ok());
+    numbers.collect::<Option<Vec<u32>>>()?.try_into().ok()
+}
+
+fn written_out(version: [u32; 3]) -> String {
+    version.map(|number| number.to_string()).join(".")
 }
 
 /// Whether the host provides an interface of the contract. `types` holds no functions.
