@@ -3,6 +3,7 @@
 //! A name is that of a file without its ending (`workflows/report.toml`), or of a folder with a `workflow.toml`. What the project has
 //! hides what the user has under the same name, and every use of such a name says so.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -45,7 +46,7 @@ pub(crate) struct Named {
     pub(crate) hidden: bool,
 }
 
-/// Where workflows are looked for, as far as there are such folders.
+/// Where workflows are looked for, as far as there are such folders: the project comes first.
 pub(crate) fn folders() -> Vec<(Source, PathBuf)> {
     let project = place::project(FOLDER);
     let user = place::config().map(|config| config.join(FOLDER));
@@ -63,19 +64,19 @@ pub(crate) fn all() -> Result<Vec<Named>, Failure> {
     let mut all = Vec::new();
     for (source, folder) in folders() {
         let found = in_folder(&folder).map_err(|error| Failure::file("read", &folder, &error))?;
+        // The folder of the project came first.
+        let of_project: BTreeSet<String> = match source {
+            Source::Project => BTreeSet::new(),
+            Source::User => all.iter().map(|other: &Named| other.name.clone()).collect(),
+        };
         all.extend(found.into_iter().map(|(name, file)| Named {
+            hidden: of_project.contains(&name),
             name,
             source,
             file,
-            hidden: false,
         }));
     }
     all.sort();
-    for at in 1..all.len() {
-        let of_project = |other: &Named| other.source == Source::Project;
-        let hides = |other: &&Named| other.name == all[at].name && of_project(other);
-        all[at].hidden = !of_project(&all[at]) && all[..at].iter().any(|other| hides(&other));
-    }
     Ok(all)
 }
 

@@ -7,7 +7,6 @@ use clap::Args;
 use milepost::core::definition::{Around, Definition};
 use milepost::core::shown::Shown;
 use milepost::wasm_plugins::oci_layout::Reference;
-use milepost::workflow::read_definition;
 
 use super::lock::{How, relocked, with_children, written};
 use crate::context::{Context, Reply};
@@ -36,7 +35,7 @@ pub(crate) struct AddArgs {
 pub(super) fn run(args: &AddArgs, cx: &Context) -> Result<Reply, Failure> {
     let (file, name) = (&args.workflow, &args.name);
     let mut files = with_children(std::slice::from_ref(file))?;
-    let text = read_definition(file)?;
+    let text = files[file].clone();
     let shown = file.display().to_string();
     Definition::parse_with(&shown, &text, Around::default())?;
     if Definition::plugins_of(&text).contains_key(name) {

@@ -107,10 +107,7 @@ impl<'a> Contract<'a> {
                 for (key, value) in table {
                     let name = &**key.get_ref();
                     let known = properties.and_then(|properties| properties.get(name));
-                    let inner = match path {
-                        "" => name.to_owned(),
-                        path => format!("{path}.{name}"),
-                    };
+                    let inner = member(path, name);
                     match (
                         known,
                         keywords.get("additionalProperties"),
@@ -174,11 +171,7 @@ impl<'a> Contract<'a> {
                 let properties = keywords.get("properties").and_then(Value::as_object);
                 for (name, ty) in fields {
                     if let Some(schema) = properties.and_then(|known| known.get(name)) {
-                        let inner = match path {
-                            "" => name.clone(),
-                            path => format!("{path}.{name}"),
-                        };
-                        self.of_type(&inner, schema, ty.base(), node, out);
+                        self.of_type(&member(path, name), schema, ty.base(), node, out);
                     }
                 }
             }
@@ -202,9 +195,7 @@ impl<'a> Contract<'a> {
         };
         match (kinds(ty), allowed(keywords)) {
             (Some(kinds), Some(allowed)) if !kinds.iter().any(|kind| allowed.contains(kind)) => {
-                let (shown, allowed) = (shown(path), allowed.join(" or "));
-                let message = format!("{shown} must be {allowed}, this is {}", kinds[0]);
-                out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
+                out.push(wrong_kind(&shown(path), &allowed, kinds[0], node));
             }
             _ => self.inside(path, keywords, ty, node, out),
         }
@@ -268,6 +259,19 @@ fn shown(path: &str) -> String {
     }
 }
 
+/// The place of a property.
+fn member(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
+fn wrong_kind(shown: &str, allowed: &[&str], kind: &str, node: &Node<'_>) -> Diagnostic {
+    let message = format!("{shown} must be {}, this is {kind}", allowed.join(" or "));
+    Diagnostic::error(codes::WITH_TYPE, node.span(), message)
+}
+
 fn mismatch(
     shown: &str,
     allowed: &[&str],
@@ -275,8 +279,7 @@ fn mismatch(
     node: &Node<'_>,
     template: &Template,
 ) -> Diagnostic {
-    let message = format!("{shown} must be {}, this is {kind}", allowed.join(" or "));
-    let problem = Diagnostic::error(codes::WITH_TYPE, node.span(), message);
+    let problem = wrong_kind(shown, allowed, kind, node);
     match conversion(allowed, node, template) {
         Some(form) => problem.with_help(format!("write `{form}`")),
         None => problem,

@@ -123,18 +123,21 @@ impl Told {
     fn of(problem: &Problem<'_>, secrets: &Secrets, masked: &mut Masked) -> Self {
         // Masked first: what is cut within a value could not be found any more.
         let mut hidden = |value: &Value| {
-            let whole = (!secrets.is_empty()).then(|| {
+            (!secrets.is_empty()).then(|| {
                 secrets.mask_json(value.clone(), &mut |name| {
                     masked.insert(Arc::clone(name));
                 })
-            });
-            whole.unwrap_or_else(|| value.clone())
+            })
         };
-        let path = hidden(&Value::from(problem.path.as_str()));
+        let path = Value::from(problem.path.as_str());
+        let path = hidden(&path).unwrap_or(path);
         Self {
             path: shown::excerpt(path.as_str().unwrap_or_default(), SHOWN),
             expected: problem.expected.clone(),
-            actual: problem.actual.map(|value| beginning(&hidden(value))),
+            // A value may be large, and little of it is shown: without secrets it is not copied.
+            actual: problem
+                .actual
+                .map(|value| beginning(hidden(value).as_ref().unwrap_or(value))),
         }
     }
 
