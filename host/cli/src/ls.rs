@@ -1,13 +1,17 @@
 //! `milepost ls`: lists runs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::Engine;
+use milepost::core::ids::RunId;
+use milepost::core::labels::LabelFilter;
 use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
+use milepost::engine::Spent;
 use milepost::report::OwnerReport;
 use milepost::store::{Family, Filter, PAGE_RUNS, Pages, RunRow};
 
@@ -16,18 +20,34 @@ use super::documents::{Row, Runs};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::row::Foreseen;
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::watch::{self, View};
-use super::{format, row, words};
+use super::{format, meant, row, words};
 
 /// Rows of a table, and of one that is drawn in place, where no terminal says how many fit.
 const ROWS: usize = 50;
 const SCREEN: usize = 20;
 /// Lines of a terminal that are no rows: the headings, a note, and where the next command is typed.
 const BESIDE: usize = 3;
-/// Columns that a narrow terminal does without, the first one first: OWNER, STARTED, TOOK, UPDATED.
-const EXPENDABLE: [usize; 4] = [3, 4, 5, 6];
+/// Columns, in their order; of these that a narrow terminal does without, the one with the lowest number goes first.
+const COLUMNS: [(&str, Option<u8>); 11] = [
+    ("ID", None),
+    ("WORKFLOW", None),
+    (LABELS, Some(2)),
+    (FORK_OF, Some(1)),
+    ("STATUS", None),
+    ("OWNER", Some(0)),
+    ("STARTED", Some(3)),
+    ("TOOK", Some(5)),
+    ("WAITED", Some(4)),
+    ("UPDATED", Some(6)),
+    ("NEXT", None),
+];
+/// Columns that are there only where there is something in them.
+const LABELS: &str = "LABELS";
+const FORK_OF: &str = "FORK OF";
 
 /// List runs, newest first
 ///
@@ -39,9 +59,10 @@ Examples:
   milepost ls
   milepost ls --status paused --status failed
   milepost ls --workflow release-notes --limit 5
+  milepost ls --label team=docs --label env
   milepost ls --flat           # child runs, too, by when they were created
   milepost ls --watch          # every 3 seconds, until Ctrl-C
-  milepost ls --status failed --since 1d -o ids | xargs -n1 milepost retry")]
+  milepost ls --status failed --since 1d -o ids | milepost retry -")]
 pub(crate) struct LsArgs {
     /// Only runs with this status; may be repeated
     #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -49,6 +70,9 @@ pub(crate) struct LsArgs {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only runs with this label, or with a label of this name; may be repeated: only runs with all of them
+    #[arg(long, value_name = "NAME[=VALUE]", allow_hyphen_values = true)]
+    label: Vec<LabelFilter>,
     /// Only runs in which something happened in the last .., such as `12h` or `7d`
     #[arg(long, value_name = "TIME", value_parser = milepost::core::time::parse_duration)]
     since: Option<Duration>,
@@ -101,8 +125,8 @@ struct Listed {
     /// Whether it is due for something else than what its row names.
     beside: bool,
     owner: Option<OwnerReport>,
-    /// How long it has been under way.
-    took: Option<Duration>,
+    /// How long it has worked and waited.
+    spent: Spent,
     /// How many runs it stands under.
     depth: usize,
     /// Child runs that are not listed under it.
@@ -113,6 +137,8 @@ struct Listed {
 struct Snapshot {
     at: Timestamp,
     rows: Vec<Listed>,
+    /// Whether a worker is there.
+    worker: bool,
     /// What is to be said beside it.
     notes: Vec<Text>,
 }
@@ -128,6 +154,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
+        labels: args.label,
         family: if flat { Family::All } else { Family::Roots },
         updated_after: args.since.map(|since| now.before(since)),
         ..Filter::default()
@@ -264,11 +291,9 @@ impl Snapshot {
                 // On the stack, the last one comes first: children stand in the order in which they began.
                 open.extend(page.rows.into_iter().map(|row| (row, depth + 1)));
             }
-            // Only the table has it; what cannot be read there is told by whoever needs it.
-            let took = match cx.json {
-                true => None,
-                false => engine.took(&row, at).await.ok().flatten(),
-            };
+            // What cannot be read there is told by whoever needs it.
+            let until = if cx.json { row.updated_at } else { at };
+            let spent = engine.spent(&row, until).await.unwrap_or_default();
             let over = engine.is_compensated(&row).await;
             let beside = engine.is_due_beside(&row).await;
             listed.push(Listed {
@@ -276,16 +301,42 @@ impl Snapshot {
                 over,
                 beside,
                 owner,
-                took,
+                spent,
                 depth,
                 more,
             });
         }
+        if let Some(workflow) = &filter.workflow
+            && listed.is_empty()
+        {
+            let of_it = Filter {
+                workflow: Some(workflow.clone()),
+                ..Filter::default()
+            };
+            if store.count(&of_it).await? == 0 {
+                let meant = meant::workflow(store, workflow).await;
+                notes.extend(meant.map(Text::from));
+            }
+        }
+        let worker = engine.has_worker().await?;
+        let needs = |listed: &Listed| row::needs_worker(&listed.row, listed.owner.as_ref());
+        if !worker && !cx.json && listed.iter().any(needs) {
+            let work = cx.program("work");
+            notes.push(format!("no worker is running: `{work}` starts one").into());
+        }
         Ok(Self {
             at,
             rows: listed,
+            worker,
             notes,
         })
+    }
+
+    fn foreseen(&self, listed: &Listed) -> Foreseen {
+        Foreseen {
+            beside: listed.beside,
+            worker: self.worker,
+        }
     }
 
     fn document(&self) -> Runs {
@@ -295,7 +346,8 @@ impl Snapshot {
                 Row::new(
                     &listed.row,
                     listed.owner.as_ref(),
-                    (listed.over, listed.beside),
+                    listed.spent,
+                    (listed.over, self.foreseen(listed)),
                 )
             })
             .collect(),
@@ -306,6 +358,7 @@ impl Snapshot {
         if self.rows.is_empty() {
             let filtered = !filter.statuses.is_empty()
                 || filter.workflow.is_some()
+                || !filter.labels.is_empty()
                 || filter.updated_after.is_some();
             let which = if filtered {
                 "no matching runs"
@@ -314,42 +367,50 @@ impl Snapshot {
             };
             return format!("{which} (store: {})", Shown(cx.store.display())).into();
         }
-        let headings = [
-            "ID", "WORKFLOW", "STATUS", "OWNER", "STARTED", "TOOK", "UPDATED", "NEXT",
-        ];
-        let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
-        for Listed {
-            row,
-            over,
-            beside,
-            owner,
-            took,
-            depth,
-            more,
-        } in &self.rows
-        {
-            let more = match more {
-                0 => String::new(),
-                more => format!(" (+{more})"),
-            };
-            table.row([
-                format!("{}{}{more}", "  ".repeat(*depth), row.id).into(),
-                Cell::from(row.workflow.as_str()).at_most(NAME),
-                Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
-                Cell::from(owner.as_ref().map(row::owner).unwrap_or_default()).at_most(WORDS),
-                format::ago(self.at, row.created_at).into(),
-                took.map(format::length).unwrap_or_default().into(),
-                format::ago(self.at, row.updated_at).into(),
-                Cell::from(match over {
-                    true => String::new(),
-                    false => row::next(row, owner.as_ref(), self.at, *beside),
-                })
-                .at_most(WORDS),
-            ]);
+        let has = |found: fn(&RunRow) -> bool| self.rows.iter().any(|listed| found(&listed.row));
+        let columns = COLUMNS.into_iter().filter(|(name, _)| match *name {
+            LABELS => has(|row| !row.labels.is_empty()),
+            FORK_OF => has(|row| row.forked_from.is_some()),
+            _ => true,
+        });
+        let columns: Vec<_> = columns.collect();
+        let headings = columns.iter().map(|(name, _)| cx.out.bold(*name).into());
+        let mut table = Table::new(headings);
+        for listed in &self.rows {
+            table.row(columns.iter().map(|(name, _)| self.cell(cx, name, listed)));
         }
-        match cx.size() {
-            Some((_, columns)) => table.fit(columns, &EXPENDABLE).render(),
-            None => table.render(),
+        let Some((_, terminal)) = cx.size() else {
+            return table.render();
+        };
+        let places = columns.iter().enumerate();
+        let expendable = places.filter_map(|(at, (_, rank))| Some(((*rank)?, at)));
+        let expendable: BTreeMap<u8, usize> = expendable.collect();
+        let expendable: Vec<usize> = expendable.into_values().collect();
+        table.fit(terminal, &expendable).render()
+    }
+
+    fn cell(&self, cx: &Context, column: &str, listed: &Listed) -> Cell {
+        let (row, owner) = (&listed.row, listed.owner.as_ref());
+        let length = |of: Option<Duration>| of.map(format::length).unwrap_or_default();
+        match column {
+            "ID" => {
+                let more = match listed.more {
+                    0 => String::new(),
+                    more => format!(" (+{more})"),
+                };
+                format!("{}{}{more}", "  ".repeat(listed.depth), row.id).into()
+            }
+            "WORKFLOW" => Cell::from(row.workflow.as_str()).at_most(NAME),
+            LABELS => Cell::from(row.labels.to_string()).at_most(NAME),
+            FORK_OF => row.forked_from.as_ref().map_or("", RunId::as_str).into(),
+            "STATUS" => Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
+            "OWNER" => Cell::from(owner.map(row::owner).unwrap_or_default()).at_most(WORDS),
+            "STARTED" => format::ago(self.at, row.created_at).into(),
+            "TOOK" => length(listed.spent.working).into(),
+            "WAITED" => length(listed.spent.waiting).into(),
+            "UPDATED" => format::ago(self.at, row.updated_at).into(),
+            _ if listed.over => "".into(),
+            _ => Cell::from(row::next(row, owner, self.at, self.foreseen(listed))).at_most(WORDS),
         }
     }
 }

@@ -286,6 +286,7 @@ fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bo
                 .parent
                 .as_ref()
                 .map(|parent| parent.run.clone()),
+            forked_from: state.created().fork.as_ref().map(|f| f.run.clone()),
             ..Kin::default()
         },
         moved: Some(Moved {

@@ -22,6 +22,7 @@ use super::Demand;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
+use super::presence::Presence;
 use super::{Engine, ResumeOptions, Swept, Trouble};
 use crate::fault;
 use crate::record;
@@ -77,6 +78,8 @@ type Ended = Result<Result<RunReport, EngineError>, MayNotLoad>;
 struct Worker<'a> {
     engine: &'a Engine,
     options: WorkOptions,
+    /// That it is there, in the store.
+    presence: Presence,
     tasks: JoinSet<Ended>,
     /// Which task drives which run.
     driving: HashMap<Id, RunRow>,
@@ -127,6 +130,7 @@ impl Engine {
             loads: Loads::of(options.max_runs),
             waiting: BTreeMap::new(),
             options,
+            presence: Presence::begin(&self.shared),
             tasks: JoinSet::new(),
             driving: HashMap::new(),
             sweep_at: Instant::now(),
@@ -145,6 +149,7 @@ impl Engine {
             corrected: None,
         };
         worker.work().await;
+        worker.presence.end().await;
         worker.worked
     }
 }
@@ -494,6 +499,7 @@ impl Worker<'_> {
     /// Lets every run end its step in flight and gives it back; after a while, or when told again, at once.
     async fn drain(&mut self, first: Request) {
         fault::point("drain");
+        self.presence.end().await;
         let control = self.options.control.clone();
         let ask = |active: &BTreeMap<RunId, Control>, demand| {
             for run in active.values() {
