@@ -76,7 +76,7 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     args.then.reply(cx, &world, &run, (did, reply))
 }
 
-fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled, worker: bool) -> String {
+fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled, by: By) -> String {
     let name = Shown(&args.name);
     match sent.answer {
         SignalAnswer::Delivered if sent.status != Status::Paused => {
