@@ -100,7 +100,7 @@ fn a_decision_and_a_signal_drive_the_run_on_where_they_are_told_to() {
     session.milepost("reject g --resume");
     session.reads(expect![[r#"
         $ milepost approve r --comment fine --resume
-        ! `gate` of run r is approved; no worker is running: `milepost resume r` continues it
+        ! `gate` of run r is approved; it continues here
         ! run r: resumed, 1 completed step kept
         ! step after: started
         ! step after: completed in [elapsed]
@@ -108,7 +108,7 @@ fn a_decision_and_a_signal_drive_the_run_on_where_they_are_told_to() {
         fine
 
         $ milepost signal s go --data 7 --resume
-        ! run s received `go`; no worker is running: `milepost resume s` continues it
+        ! run s received `go`; it continues here
         ! run s: resumed, 0 completed steps kept
         ! step ask: started
         ! step ask: completed in [elapsed]
@@ -120,7 +120,7 @@ fn a_decision_and_a_signal_drive_the_run_on_where_they_are_told_to() {
         # the next question
 
         $ milepost approve a --resume
-        ! `ask` of run a is approved; no worker is running: `milepost resume a` continues it
+        ! `ask` of run a is approved; it continues here
         ! run a: resumed, 1 completed step kept
         ! step after: waits for the signal `go`
         ! paused: run a after [elapsed], 1 of 2 steps
@@ -137,7 +137,7 @@ fn a_decision_and_a_signal_drive_the_run_on_where_they_are_told_to() {
         [exit 65]
 
         $ milepost signal a go --resume --json
-        ! run a received `go`; no worker is running: `milepost resume a` continues it
+        ! run a received `go`; it continues here
         ! run a: resumed, 2 completed steps kept
         ! completed: run a after [elapsed], 2 of 2 steps
         /id: "a"
