@@ -32,8 +32,8 @@ pub(crate) fn a_run_works_from_each_claim_to_where_it_stops(s: &dyn Store) {
     s.save(change("r", 0, 2).claim("c", 60).at(200));
     s.save(change("r", 0, 3).status(Status::Completed).at(205));
     assert_eq!(s.see("r").worked, work(13, None));
-    s.save(start("at once").at(3));
-    assert_eq!(s.see("at once").worked, work(0, Some(3)));
+    s.save(start("once").at(3));
+    assert_eq!(s.see("once").worked, work(0, Some(3)));
 }
 
 pub(crate) fn what_a_lost_owner_had_counts_to_its_last_write(s: &dyn Store) {
