@@ -90,7 +90,7 @@
   const stepsOf = (script) => {
     const { steps } = script;
     if (steps === null || typeof steps !== 'object' || isArray(steps)) {
-      throw new Failure(`${file} has no steps: it exports neither an object \`steps\` nor a \`guest\`; write \`export const steps = { greet({ name }) { return { text: name } } }\``);
+      throw new Failure(`${file} has no steps: it exports neither an object \`steps\` nor a \`guest\``);
     }
     return steps;
   };

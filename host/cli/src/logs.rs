@@ -33,7 +33,7 @@ const PAGE: usize = 1_000;
 #[command(after_help = "\
 Examples:
   milepost logs 7k3m
-  milepost logs 7k3m --follow             # until it stops moving; exits as `run` does
+  milepost logs 7k3m --follow             # until the run stands still
   milepost logs 7k3m --step collect
   milepost logs 7k3m --step fix#2         # the second iteration of loop `fix`")]
 pub(crate) struct LogsArgs {

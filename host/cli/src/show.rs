@@ -42,7 +42,7 @@ use super::{artifacts, follow, format, ids, meant, shell, words, world};
 #[command(after_help = "\
 Examples:
   milepost show 7k3m
-  milepost show 7k3m --follow          # until it stops moving; exits as `run` does
+  milepost show 7k3m --follow              # until it stands still
   milepost show 7k3m --at 12
   milepost show 7k3m --at-step fix#2/test
   milepost show 7k3m --json | jq '.steps[] | select(.status == \"failed\")'")]

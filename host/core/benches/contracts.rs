@@ -3,6 +3,7 @@
 //! Run with `cargo bench --bench contracts`. The switch is `validate = false` of a plugin.
 
 #![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
+#![expect(clippy::disallowed_types, reason = "a benchmark measures time")]
 
 use std::hint::black_box;
 use std::time::Instant;

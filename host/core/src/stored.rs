@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::limits;
 use crate::payload::{FindBlob, MissingBlob, hydrate};
 
 /// A shape in which records are stored.
@@ -74,8 +75,9 @@ impl Format {
             format: u32,
             body: T,
         }
-        // Only to save the attempt: a user's value may say so, too.
-        if text.contains("\"blob\":") {
+        // `open` bounds how much a body holds, also in members that nobody knows. The rest is only to save the attempt: a user's
+        // value may say so, too.
+        if text.len() > limits::PARSED_VALUE_BYTES || text.contains("\"blob\":") {
             return None;
         }
         let stored: Stored<T> = serde_json::from_str(text).ok()?;

@@ -2,7 +2,6 @@
 //! nothing here would notice; whoever keeps one does.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
-#![expect(clippy::disallowed_macros, reason = "a test prints what it measured")]
 
 use std::path::{Path, PathBuf};
 

@@ -109,7 +109,11 @@ fn b380_names_that_are_nearly_right_are_answered_with_the_right_ones() {
         ("rerun f --from colect", 65, "did you mean `collect`?"),
         ("show relaese-1", 65, "did you mean `release-1`?"),
         ("run gret.toml", 65, "did you mean `greet.toml`?"),
-        ("validate greet.tml", 65, "there is no file and no workflow"),
+        (
+            "validate greet.tml",
+            65,
+            "there is no file and no workflow `greet.tml`",
+        ),
         ("logs f --step colect", 65, "did you mean `collect`?"),
         (
             "logs f --step colect --follow",

@@ -29,7 +29,7 @@ use crate::{meant, whole_file};
 #[command(after_help = "\
 Examples:
   milepost plugin lock workflow.toml
-  milepost plugin lock flows/*.toml --json | jq '.locks[].plugins[] | {name, wants}'")]
+  milepost plugin lock flows/*.toml --json | jq '.locks[].plugins[].wants'")]
 pub(crate) struct LockArgs {
     /// The workflows
     #[arg(required = true, value_name = "WORKFLOW")]

@@ -100,10 +100,10 @@ mod tests {
             // At the end.
             ("schema = 1\n[plugins.a]\nsource = 'a'\n\n", ""),
             ("[[step]]\nid = 's'\n[plugins.a]\nsource = 'a'\n\n", ""),
-            // A text that looks like a header.
+            // A text that looks like a header leaves the end.
             (
-                "x = \"\"\"\n[plugins.a]\n[[step]]\n\"\"\"\n\n",
-                "[[step]]\nid = 's'\n",
+                "x = \"\"\"\n[plugins.a]\n[[step]]\n\"\"\"\n\n[[step]]\nid = 's'\n\n",
+                "",
             ),
         ] {
             let between = if after.is_empty() { "" } else { "\n" };
@@ -124,7 +124,6 @@ mod tests {
     fn where_no_table_fits_the_text_is_left_alone() {
         for text in [
             "plugins = { a = { source = 'a' } }",
-            "plugins.a.source = 'a'",
             "[plugins.git]\nsource = 'other'",
             "plugins = 3",
             "[plugins",

@@ -59,6 +59,7 @@ pub enum NotLocked<'a> {
 
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a few, and for a moment")]
 pub enum Taken {
     /// It is new.
     Added,
