@@ -29,8 +29,8 @@ use super::{format, meant, row, words};
 /// Rows of a table, and of one that is drawn in place, where no terminal says how many fit.
 const ROWS: usize = 50;
 const SCREEN: usize = 20;
-/// Lines of a terminal that are no rows: the headings, a note, and where the next command is typed.
-const BESIDE: usize = 3;
+/// Lines of a terminal that are no rows: the headings, and where the next command is typed.
+const BESIDE: usize = 2;
 /// Columns, in their order; of these that a narrow terminal does without, the one with the lowest number goes first.
 const COLUMNS: [(&str, Option<u8>); 11] = [
     ("ID", None),
@@ -139,6 +139,8 @@ struct Snapshot {
     rows: Vec<Listed>,
     /// Whether a worker is there.
     worker: bool,
+    /// Runs that the list has no room for.
+    older: usize,
     /// What is to be said beside it.
     notes: Vec<Text>,
 }
@@ -167,14 +169,11 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         None => Some(screenful(cx, args.watch.is_some())),
     };
     // Child runs are no part of a limit, and need room on a terminal, too.
-    let rows = || {
-        let fits = args.limit.is_none() && cx.size().is_some();
-        fits.then(most).flatten()
-    };
+    let terminal = || cx.size().filter(|_| args.limit.is_none() && !whole);
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
             let mut snapshot = Snapshot::take(cx, &engine, &filter, most()).await?;
-            snapshot.keep(rows());
+            snapshot.keep(terminal());
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -189,7 +188,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         });
     }
     let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most()))?;
-    snapshot.keep(rows());
+    snapshot.keep(terminal());
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     if args.output == Some(Output::Ids) {
         let ids = snapshot
@@ -214,15 +213,39 @@ fn screenful(cx: &Context, in_place: bool) -> usize {
     }
 }
 
+fn not_shown(count: usize, what: &str) -> Text {
+    format!(
+        "{} not shown; `--limit` shows more",
+        format::count(count, what)
+    )
+    .into()
+}
+
 impl Snapshot {
-    /// The first rows, which are the newest runs and what stands under them.
-    fn keep(&mut self, most: Option<usize>) {
-        let cut = most.map_or(0, |most| self.rows.len().saturating_sub(most));
-        if cut > 0 {
-            self.rows.truncate(self.rows.len() - cut);
-            let rows = format::count(cut, "row");
-            self.notes
-                .push(format!("{rows} not shown; `--limit` shows more").into());
+    /// Keeps the first rows, which are the newest runs and what stands under them, as far as the terminal has room beside the notes;
+    /// and notes what is not shown.
+    fn keep(&mut self, terminal: Option<(usize, usize)>) {
+        let mut cut = 0;
+        if let Some((lines, columns)) = terminal {
+            let taken = |note: &Text| note.width().div_ceil(columns).max(1);
+            let noted: usize = self.notes.iter().map(taken).sum();
+            let room = |notes: usize| lines.saturating_sub(BESIDE + notes).max(1);
+            if self.older > 0 || self.rows.len() > room(noted) {
+                let room =
+                    room(noted + taken(&not_shown(self.rows.len() + self.older, "older run")));
+                cut = self.rows.len().saturating_sub(room);
+                self.rows.truncate(self.rows.len() - cut);
+            }
+        }
+        let of_children = self.rows.iter().any(|listed| listed.depth > 0);
+        match (cut, self.older) {
+            (0, 0) => {}
+            (0, older) => self.notes.insert(0, not_shown(older, "older run")),
+            (cut, 0) if of_children => self.notes.insert(0, not_shown(cut, "row")),
+            (cut, older) if of_children => {
+                self.notes.insert(0, not_shown(cut + older, "older row"))
+            }
+            (cut, older) => self.notes.insert(0, not_shown(cut + older, "older run")),
         }
     }
 
@@ -238,7 +261,7 @@ impl Snapshot {
             limit: most.unwrap_or(PAGE_RUNS).min(PAGE_RUNS),
             ..filter.clone()
         });
-        let (mut shown, mut rows, mut notes) = (0, Vec::new(), Vec::new());
+        let (mut shown, mut rows, mut notes, mut older) = (0, Vec::new(), Vec::new(), 0);
         let full = |shown| most.is_some_and(|most| shown >= most);
         while let Some(mut page) = pages.next(store).await? {
             // The last page may have more than is left to show, of rows that cannot be read as well.
@@ -260,15 +283,7 @@ impl Snapshot {
         }
         if full(shown) {
             let more = store.count(filter).await?.saturating_sub(shown);
-            if more > 0 {
-                notes.push(
-                    format!(
-                        "{} not shown; `--limit` shows more",
-                        format::count(more, "older run")
-                    )
-                    .into(),
-                );
-            }
+            older = more;
         }
         let mut listed = Vec::new();
         let mut open: Vec<(RunRow, usize)> = rows.into_iter().rev().map(|row| (row, 0)).collect();
@@ -328,6 +343,7 @@ impl Snapshot {
             at,
             rows: listed,
             worker,
+            older,
             notes,
         })
     }
@@ -374,22 +390,34 @@ impl Snapshot {
             _ => true,
         });
         let columns: Vec<_> = columns.collect();
-        let headings = columns.iter().map(|(name, _)| cx.out.bold(*name).into());
-        let mut table = Table::new(headings);
-        for listed in &self.rows {
-            table.row(columns.iter().map(|(name, _)| self.cell(cx, name, listed)));
-        }
+        let table = |brief: bool| {
+            let headings = columns.iter().map(|(name, _)| cx.out.bold(*name).into());
+            let mut table = Table::new(headings);
+            for listed in &self.rows {
+                table.row(
+                    columns
+                        .iter()
+                        .map(|(name, _)| self.cell(cx, name, listed, brief)),
+                );
+            }
+            table
+        };
         let Some((_, terminal)) = cx.size() else {
-            return table.render();
+            return table(false).render();
         };
         let places = columns.iter().enumerate();
         let expendable = places.filter_map(|(at, (_, rank))| Some(((*rank)?, at)));
         let expendable: BTreeMap<u8, usize> = expendable.collect();
         let expendable: Vec<usize> = expendable.into_values().collect();
-        table.fit(terminal, &expendable).render()
+        let whole = table(false);
+        match whole.fits(terminal) {
+            true => whole.render(),
+            false => table(true).fit(terminal, &expendable).render(),
+        }
     }
 
-    fn cell(&self, cx: &Context, column: &str, listed: &Listed) -> Cell {
+    /// A cell; a brief one where there is little room.
+    fn cell(&self, cx: &Context, column: &str, listed: &Listed, brief: bool) -> Cell {
         let (row, owner) = (&listed.row, listed.owner.as_ref());
         let length = |of: Option<Duration>| of.map(format::length).unwrap_or_default();
         match column {
@@ -403,7 +431,7 @@ impl Snapshot {
             "WORKFLOW" => Cell::from(row.workflow.as_str()).at_most(NAME),
             LABELS => Cell::from(row.labels.to_string()).at_most(NAME),
             FORK_OF => row.forked_from.as_ref().map_or("", RunId::as_str).into(),
-            "STATUS" => Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
+            "STATUS" => Cell::from(cx.out.status(row.status, status_of(row, brief))).at_most(WORDS),
             "OWNER" => Cell::from(owner.map(row::owner).unwrap_or_default()).at_most(WORDS),
             "STARTED" => format::ago(self.at, row.created_at).into(),
             "TOOK" => length(listed.spent.working).into(),
@@ -415,11 +443,11 @@ impl Snapshot {
     }
 }
 
-/// `paused (step_paused) [acme]`, `running (cancel asked)`.
-fn status_of(row: &RunRow) -> String {
+/// `paused (step_paused) [acme]`, `running (cancel asked)`; a brief one does not say again what is next.
+fn status_of(row: &RunRow, brief: bool) -> String {
     let mut text = row.status.to_string();
     if row.status == Status::Paused {
-        if let Some(code) = &row.stop_code {
+        if let Some(code) = row.stop_code.as_ref().filter(|_| !brief) {
             text.push_str(&format!(" ({code})"));
         }
         if let Some(provider) = &row.provider {

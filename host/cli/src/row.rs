@@ -41,7 +41,7 @@ impl Foreseen {
 }
 
 /// Nobody looks for runs that could move.
-const NO_WORKER: &str = "no worker is running; resume by hand";
+const NO_WORKER: &str = "needs a worker";
 
 /// Whether a run moves only when a worker, or a person, takes it.
 pub(crate) fn needs_worker(row: &RunRow, owner: Option<&OwnerReport>) -> bool {
@@ -300,12 +300,12 @@ mod tests {
         let mut row = paused(StopCode::Ready);
         row.due_at = Some(Timestamp::default());
         assert_eq!(next_of(&row), "now (a worker continues it)");
-        assert_eq!(nobody(&row), "now (no worker is running; resume by hand)");
+        assert_eq!(nobody(&row), "now (needs a worker)");
         row.due_at = None;
         for status in [Status::Pending, Status::Running] {
             row.status = status;
             assert!(next_of(&row).starts_with("a worker "), "{status}");
-            assert_eq!(nobody(&row), "no worker is running; resume by hand");
+            assert_eq!(nobody(&row), "needs a worker");
         }
     }
 }

@@ -161,6 +161,8 @@ pub struct Write {
 pub struct Moved {
     /// How often it was claimed there: its epoch from now on.
     pub epoch: Epoch,
+    /// How long it was at work there.
+    pub worked: Duration,
     /// The memos of its executions, each with the path of its execution.
     pub memos: Vec<(String, Memo)>,
 }
@@ -419,7 +421,7 @@ pub struct RunRow {
     pub request: Option<StopRequest>,
     /// Since when its owner lives without renewing the lease.
     pub detached_at: Option<Timestamp>,
-    /// How long it was at work; `None` where that is not known: of runs that another store, or an older program, has created.
+    /// How long it was at work; `None` where that is not known: of runs that an older program has created.
     pub worked: Option<Work>,
     /// What it takes: bytes of its entries and log lines, and of each blob that it uses, as they are encoded. Every write adds
     /// what it brings. Runs of stores that did not count are counted from their next write on.

@@ -39,7 +39,7 @@ fn runs_are_found_by_their_labels() {
         $ milepost ls --label env
         ! no worker is running: `milepost work` starts one
         ID  WORKFLOW  LABELS               STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
-        d   hello     env=prod             pending           [ago]               [elapsed]  [ago]    no worker is running; resume by hand
+        d   hello     env=prod             pending           [ago]               [elapsed]  [ago]    needs a worker
         b   hello     env=test             completed         [ago]    [elapsed]  [elapsed]  [ago]
         a   hello     env=prod, team=docs  completed         [ago]    [elapsed]  [elapsed]  [ago]
 

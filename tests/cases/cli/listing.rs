@@ -123,13 +123,7 @@ fn b239_b404_a_row_has_every_field_of_the_ledger() {
     assert_eq!(
         ledger,
         [
-            json!([
-                "new",
-                "pending",
-                null,
-                "no worker is running; resume by hand",
-                null
-            ]),
+            json!(["new", "pending", null, "needs a worker", null]),
             json!(["nap", "paused", "step_paused", "resume 1 of 5", "acme"]),
             json!(["bad", "failed", "step_failed", "resume by hand", null]),
             json!(["done", "completed", "completed", null, null]),
@@ -213,7 +207,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
         $ milepost ls
         ! no worker is running: `milepost work` starts one
         ID    WORKFLOW  STATUS   OWNER              STARTED  TOOK       WAITED     UPDATED  NEXT
-        spin  endless   running  [pid]@[host] gone  [ago]    [elapsed]  [elapsed]  [ago]    no worker is running; resume by hand
+        spin  endless   running  [pid]@[host] gone  [ago]    [elapsed]  [elapsed]  [ago]    needs a worker
 
         $ milepost show spin
         run spin of endless: running
@@ -346,7 +340,7 @@ fn b441_what_is_not_shown_is_counted() {
         ! 3 older runs not shown; `--limit` shows more
         ! no worker is running: `milepost work` starts one
         ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK  WAITED     UPDATED  NEXT
-        r3  hello     pending         [ago]          [elapsed]  [ago]    no worker is running; resume by hand
+        r3  hello     pending         [ago]          [elapsed]  [ago]    needs a worker
     "#]]);
 }
 

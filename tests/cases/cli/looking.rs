@@ -127,6 +127,9 @@ fn the_journal_and_the_logs_can_be_read() {
         [time] try warn: attempt 1 of 2 fails
 
         $ milepost logs r --step other
+        ! error: run `r` has no step `other`
+        !   help: its steps are `try`
+        [exit 65]
 
         $ milepost replay r
         same as recorded: 7 events, 2 attempts

@@ -69,9 +69,9 @@ fn a_submitted_run_waits_for_a_worker() {
         $ milepost ls
         ! no worker is running: `milepost work` starts one
         ID     WORKFLOW  STATUS   OWNER  STARTED  TOOK  WAITED     UPDATED  NEXT
-        two    hello     pending         [ago]          [elapsed]  [ago]    no worker is running; resume by hand
-        three  hello     pending         [ago]          [elapsed]  [ago]    no worker is running; resume by hand
-        one    hello     pending         [ago]          [elapsed]  [ago]    no worker is running; resume by hand
+        two    hello     pending         [ago]          [elapsed]  [ago]    needs a worker
+        three  hello     pending         [ago]          [elapsed]  [ago]    needs a worker
+        one    hello     pending         [ago]          [elapsed]  [ago]    needs a worker
     "#]]);
     let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
     assert_eq!(status_of(&cli, drawn.trim()), "pending");
@@ -231,7 +231,7 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     worker.wait().expect(128 + 9);
     let row = &cli.run("ls --json").expect(0).json()[0];
     assert_eq!(row["owner"]["liveness"], "gone");
-    assert_eq!(row["next_action"], "no worker is running; resume by hand");
+    assert_eq!(row["next_action"], "needs a worker");
     let mut second = cli.start("work --verbose");
     second.until("run spin: taken over from a process that is gone");
     second.until("spin: step spin: started");

@@ -1,9 +1,10 @@
 //! Workers that say in the store that they are there, so that whoever hands something to "a worker" can know whether there is one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use milepost_core::limits;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::Engine;
 use super::shared::Shared;
@@ -15,7 +16,11 @@ pub(super) struct Presence {
     shared: Arc<Shared>,
     owner: Owner,
     saying: AbortHandle,
+    leaving: Option<JoinHandle<()>>,
 }
+
+/// How long the end of a worker waits for the store to hear of it; otherwise the others find out by its process, or when its time is over.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Presence {
     /// Says so from now on. A store that does not take it hinders nobody: all that is lost is a better word.
@@ -34,18 +39,30 @@ impl Presence {
             shared: Arc::clone(shared),
             owner,
             saying: saying.abort_handle(),
+            leaving: None,
         }
     }
 
-    /// It takes no more runs, which the store hears at once, if it answers soon.
-    pub(super) async fn end(&self) {
-        if self.saying.is_finished() {
+    /// It takes no more runs, which the store hears beside whatever the worker still has to do.
+    pub(super) fn leave(&mut self) {
+        if self.leaving.is_some() {
             return;
         }
         self.saying.abort();
-        let told = self.shared.store.absent(&self.owner);
-        if let Ok(Err(error)) = tokio::time::timeout(limits::LEASE_RENEWAL, told).await {
-            tracing::debug!(%error, "the store does not take that a worker has left");
+        let (store, owner) = (Arc::clone(&self.shared.store), self.owner.clone());
+        self.leaving = Some(tokio::spawn(async move {
+            if let Err(error) = store.absent(&owner).await {
+                tracing::debug!(%error, "the store does not take that a worker has left");
+            }
+        }));
+    }
+
+    /// The same, and waits until the store has heard it, if it answers soon.
+    pub(super) async fn end(&mut self) {
+        self.leave();
+        if let Some(leaving) = &mut self.leaving {
+            // It can only be late.
+            let _ = tokio::time::timeout(PATIENCE, leaving).await;
         }
     }
 }

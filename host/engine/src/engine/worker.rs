@@ -499,7 +499,6 @@ impl Worker<'_> {
     /// Lets every run end its step in flight and gives it back; after a while, or when told again, at once.
     async fn drain(&mut self, first: Request) {
         fault::point("drain");
-        self.presence.end().await;
         let control = self.options.control.clone();
         let ask = |active: &BTreeMap<RunId, Control>, demand| {
             for run in active.values() {
@@ -511,6 +510,7 @@ impl Worker<'_> {
             demand = Demand::ReleaseNow;
         }
         ask(&self.active, demand);
+        self.presence.leave();
         let grace = tokio::time::sleep(limits::DRAIN_GRACE);
         tokio::pin!(grace);
         while !self.tasks.is_empty() {

@@ -1,6 +1,8 @@
 //! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes
 //! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
+use std::time::Duration;
+
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::labels::Labels;
@@ -166,8 +168,8 @@ fn create(
                 ":parent": write.kin.parent.as_ref().map(RunId::as_str),
                 ":forked_from": write.kin.forked_from.as_ref().map(RunId::as_str),
                 ":labels": labels(&head.labels),
-                ":worked": write.moved.is_none().then_some(0),
-                ":working_since": (write.moved.is_none() && head.status == Status::Running).then(|| nanos(head.at)),
+                ":worked": write.moved.as_ref().map_or(0, |moved| signed(nanos_of(moved.worked))),
+                ":working_since": (head.status == Status::Running).then(|| nanos(head.at)),
                 ":status": head.status.as_str(),
                 ":seq": signed(to.seq),
                 ":added": signed(to.added),
@@ -363,6 +365,11 @@ pub(super) fn asked(row: &Row<'_>, first: usize) -> Result<Option<StopRequest>, 
 /// The column of awaited signals.
 fn names(names: &[String]) -> String {
     serde_json::to_string(names).expect("a list of texts, which JSON can hold")
+}
+
+/// As many as a number holds.
+fn nanos_of(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The column of labels.

@@ -279,7 +279,7 @@ macro_rules! conformance_cases {
                 a_run_works_from_each_claim_to_where_it_stops,
                 what_a_lost_owner_had_counts_to_its_last_write,
                 a_clock_that_steps_back_takes_nothing_away,
-                of_a_run_from_elsewhere_nobody_knows_how_long_it_worked,
+                a_run_from_elsewhere_brings_how_long_it_worked,
             }
             workers {
                 a_worker_is_there_for_as_long_as_it_said,

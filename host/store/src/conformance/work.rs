@@ -68,11 +68,18 @@ pub(crate) fn a_clock_that_steps_back_takes_nothing_away(s: &dyn Store) {
     assert!(worked.before > most / 4, "{worked:?}");
 }
 
-pub(crate) fn of_a_run_from_elsewhere_nobody_knows_how_long_it_worked(s: &dyn Store) {
-    let mut moved = create("r").status(Status::Paused);
-    moved.moved = Some(Moved::default());
-    s.save(moved);
-    s.save(change("r", 0, 0).claim("a", 60).at(10));
-    s.save(change("r", 0, 1).status(Status::Completed).at(20));
-    assert_eq!(s.see("r").worked, None);
+pub(crate) fn a_run_from_elsewhere_brings_how_long_it_worked(s: &dyn Store) {
+    for (run, worked) in [("r", Duration::from_secs(90)), ("q", Duration::MAX)] {
+        let mut moved = create(run).status(Status::Paused);
+        moved.moved = Some(Moved {
+            worked,
+            ..Moved::default()
+        });
+        s.save(moved);
+        s.save(change(run, 0, 0).claim("a", 60).at(10));
+        s.save(change(run, 0, 1).status(Status::Completed).at(20));
+    }
+    assert_eq!(s.see("r").worked, work(100, None));
+    let most = Duration::from_nanos(i64::MAX.unsigned_abs());
+    assert_eq!(s.see("q").worked.unwrap().before, most);
 }

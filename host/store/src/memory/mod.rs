@@ -384,7 +384,14 @@ fn new_run(write: &Write, key: usize) -> Run {
             awaits: Vec::new(),
             request: None,
             detached_at: None,
-            worked: write.moved.is_none().then(Work::default),
+            worked: Some(Work {
+                before: write
+                    .moved
+                    .as_ref()
+                    .map_or(Duration::ZERO, |moved| moved.worked)
+                    .min(MOST_WORK),
+                since: None,
+            }),
             stored_bytes: 0,
         },
         journal: Vec::new(),
