@@ -375,7 +375,8 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
         write = write.claim(&lease.to_string(), lease);
     }
     let label = format!("n={}", change.recoveries % 3);
-    let labels = Labels::new((change.recoveries % 3 > 0).then(|| label.parse().unwrap()));
+    let labels =
+        Labels::new((!change.recoveries.is_multiple_of(3)).then(|| label.parse().unwrap()));
     write.head.labels = labels.unwrap();
     write.head.moves_by_itself = change.status == Status::Paused && change.stop.is_some();
     write.head.cancelling = change.resumes % 3 == 1;
