@@ -56,7 +56,7 @@ impl Claims for Reserving {
         })
     }
 
-    hand_on! { keep give_up mark_detached look }
+    hand_on! { keep give_up mark_detached look present absent workers }
 }
 
 hand_on! { Reserving: Attempts }

@@ -293,7 +293,7 @@ impl Claims for FaultyStore {
         self.inner.give_up(held)
     }
 
-    hand_on! { offer mark_detached }
+    hand_on! { offer mark_detached present absent workers }
 }
 
 hand_on! { FaultyStore: Attempts }

@@ -173,6 +173,7 @@ impl Rig {
         let options = StartOptions {
             id: Some(RunId::new(id).expect("a run id")),
             control: Control::default(),
+            ..StartOptions::default()
         };
         let engine = self.engine();
         let submitted = engine
@@ -223,6 +224,7 @@ impl Rig {
         let options = StartOptions {
             id: Some(r1()),
             control,
+            ..StartOptions::default()
         };
         engine.run(self.workflow(), inputs, options).await
     }

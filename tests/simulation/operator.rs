@@ -102,6 +102,7 @@ async fn submit(world: &Arc<World>, file: &std::path::Path, n: usize) {
         let options = StartOptions {
             id: Some(run.clone()),
             control: Control::default(),
+            ..StartOptions::default()
         };
         let submitted = patiently(engine.submit(workflow, Default::default(), options)).await;
         if let Some(Ok(_)) = submitted {

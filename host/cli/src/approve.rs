@@ -6,26 +6,31 @@ use milepost::core::state::Status;
 use milepost::core::wait::Verdict;
 use milepost::engine::{ApprovalDecision, Decided, EngineError};
 
-use super::context::{Context, Reply};
+use super::context::{By, Context, Reply};
 use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
+use super::meant;
 use super::stop::finish;
-use super::world_args::{World, WorldArgs};
+use super::then::ThenArgs;
+use super::world_args::WorldArgs;
 
 /// Approve what a run waits for
 ///
 /// Approves an approval at which a run asks. The first decision counts; repeating it is not an error. None counts after the
 /// approval's timeout.
 ///
-/// A run that is paused is continued by a worker or `milepost resume`; one that runs goes on with the decision.
+/// A run that is paused is continued by a worker or `milepost resume`; one that runs goes on with the decision. With `--resume` or
+/// `--follow`, the answer is the run where it stops next, with the exit codes of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost approve 7k3m
-  milepost approve 7k3m --step release --comment 'tested on staging'")]
+  milepost approve 7k3m --step release --comment 'tested on staging'
+  milepost approve 7k3m --resume     # and continue the run here
+  milepost approve 7k3m --follow     # and watch a worker continue it")]
 pub(crate) struct ApproveArgs {
     #[command(flatten)]
     decision: DecisionArgs,
@@ -35,6 +40,8 @@ pub(crate) struct ApproveArgs {
 ///
 /// Rejects an approval at which a run asks. The first decision counts; repeating it is not an error. None counts after the
 /// approval's timeout.
+///
+/// With `--resume` or `--follow`, the answer is the run where it stops next, with the exit codes of `run`.
 ///
 /// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled. Steps with
 /// `finally` of a run that is cancelled run here, with `--secrets` and within `--deny`.
@@ -46,8 +53,6 @@ Examples:
 pub(crate) struct RejectArgs {
     #[command(flatten)]
     decision: DecisionArgs,
-    #[command(flatten)]
-    world: WorldArgs,
 }
 
 /// Which approval, and what is recorded with the decision.
@@ -64,24 +69,34 @@ struct DecisionArgs {
     /// Who decides [default: your login name]
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     by: Option<String>,
+    #[command(flatten)]
+    then: ThenArgs,
+    #[command(flatten)]
+    world: WorldArgs,
+}
+
+impl ApproveArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.decision.world
+    }
+}
+
+impl RejectArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.decision.world
+    }
 }
 
 pub(super) fn approve(args: &ApproveArgs, cx: &Context) -> Result<Reply, Failure> {
-    let world = World::of_the_environment();
-    decide(&args.decision, Verdict::Approved, &world, cx)
+    decide(&args.decision, Verdict::Approved, cx)
 }
 
 pub(super) fn reject(args: &RejectArgs, cx: &Context) -> Result<Reply, Failure> {
-    let world = args.world.read()?;
-    decide(&args.decision, Verdict::Rejected, &world, cx)
+    decide(&args.decision, Verdict::Rejected, cx)
 }
 
-fn decide(
-    args: &DecisionArgs,
-    verdict: Verdict,
-    world: &World,
-    cx: &Context,
-) -> Result<Reply, Failure> {
+fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
     let decision = ApprovalDecision {
@@ -101,33 +116,40 @@ fn decide(
             decided => decided.map(Ok),
         }
     };
-    let (document, text) = match wait(decided)? {
+    let worker = || cx.has_worker(&engine);
+    let decided = wait(decided).map_err(|failure| match &args.step {
+        Some(step) => meant::at(failure, engine.store().as_ref(), &run, step),
+        None => failure,
+    });
+    let (document, text) = match decided? {
         // It is cancelled, and its steps with `finally` are yet to run.
         Ok(decided) if decided.status == Status::Pending => {
-            let status = finish(cx, world, &run)?;
+            let status = finish(cx, &world, &run)?;
             let decided = Decided {
                 status,
                 goes_on: !status.is_terminal(),
                 ..decided
             };
             (
-                documents::Decided::new(&run, &decided),
-                text(cx, &run, &decided),
+                documents::Decided::new(&run, &decided, worker()),
+                text(cx, &run, &decided, args.then.by(worker())),
             )
         }
         Ok(decided) => (
-            documents::Decided::new(&run, &decided),
-            text(cx, &run, &decided),
+            documents::Decided::new(&run, &decided, worker()),
+            text(cx, &run, &decided, args.then.by(worker())),
         ),
         Err(earlier) => (
-            documents::Decided::before(&earlier),
+            documents::Decided::before(&earlier, worker()),
             format!("nothing to {}: {earlier}", verb(verdict)),
         ),
     };
-    Ok(cx.reply(Exit::Completed, || document, || text))
+    let did = text.clone();
+    let reply = cx.reply(Exit::Completed, || document, || text);
+    args.then.reply(cx, &world, &run, (did.into(), reply))
 }
 
-fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
+fn text(cx: &Context, run: &RunId, decided: &Decided, by: By) -> String {
     if !decided.taken {
         return format!(
             "`{}` of run {run} will be {} when the process that runs it takes the decision; `{}` shows whether it has",
@@ -141,7 +163,7 @@ fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
         Status::Cancelled => "the run is cancelled".to_owned(),
         Status::Completed | Status::Failed => format!("the run is {}", decided.status),
         Status::Running => "the run goes on with it".to_owned(),
-        _ => cx.goes_on(run, decided.held),
+        _ => cx.goes_on(run, decided.held, by),
     };
     format!("{head}; {next}")
 }

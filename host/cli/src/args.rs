@@ -216,6 +216,9 @@ impl Verb {
             Self::Fork(args) => args.world(),
             Self::Rerun(args) => args.world(),
             Self::Call(args) => &args.world,
+            Self::Signal(args) => &args.world,
+            Self::Approve(args) => args.world(),
+            Self::Reject(args) => args.world(),
             _ => return None,
         };
         world.otlp.as_deref()

@@ -119,7 +119,10 @@ pub(super) fn run(args: &CallArgs, cx: &Context) -> Result<Reply, Failure> {
         &world,
         Progress::of_logs(cx.err),
         |engine, control| async move {
-            let options = StartOptions { id: None, control };
+            let options = StartOptions {
+                control,
+                ..StartOptions::default()
+            };
             engine.run(workflow, inputs, options).await
         },
     )?;

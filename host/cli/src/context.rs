@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Color, Global};
 use super::compiling::{compiler, group_holder, program_supervisor};
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
@@ -51,6 +52,27 @@ pub(crate) struct Context {
     pub(crate) verbose: bool,
     /// Whether the store was named on this command line, so that a suggested command has to name it too.
     store_named: bool,
+}
+
+/// By whom a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// This process, at once.
+    Here,
+    /// A worker that is there.
+    Worker,
+    /// Whoever comes.
+    Nobody,
+}
+
+impl By {
+    /// A worker, where one is there.
+    pub(crate) const fn worker(is_there: bool) -> Self {
+        match is_there {
+            true => Self::Worker,
+            false => Self::Nobody,
+        }
+    }
 }
 
 /// What a verb says on stdout, and how the program ends. Printed once, by the dispatcher.
@@ -188,11 +210,19 @@ impl Context {
     }
 
     /// Who goes on with a run that can go on.
-    pub(crate) fn goes_on(&self, run: &RunId, held: bool) -> String {
-        if held {
-            return format!("the run is held until `{}`", self.command("resume", run));
+    pub(crate) fn goes_on(&self, run: &RunId, held: bool, by: By) -> String {
+        let resume = self.command("resume", run);
+        match (by, held) {
+            (By::Here, _) => "it continues here".to_owned(),
+            (By::Worker | By::Nobody, true) => format!("the run is held until `{resume}`"),
+            (By::Worker, false) => "a worker continues it".to_owned(),
+            (By::Nobody, false) => format!("no worker is running: `{resume}` continues it"),
         }
-        format!("a worker or `{}` continues it", self.command("resume", run))
+    }
+
+    /// Whether a worker is there. What is not known is no reason to promise one.
+    pub(crate) fn has_worker(&self, engine: &Engine) -> bool {
+        wait(engine.has_worker()).unwrap_or(false)
     }
 
     /// The components, for verbs that may load some.

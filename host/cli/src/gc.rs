@@ -105,8 +105,8 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         given_back_bytes: room.given_back,
         unused_bytes: room.after.unused_bytes,
         kept: kept
-            .map(|(run, reason)| KeptRun {
-                run: run.clone(),
+            .map(|(id, reason)| KeptRun {
+                id: id.clone(),
                 reason: reason.clone(),
             })
             .collect(),

@@ -18,7 +18,7 @@ use super::follow::{self, Seen};
 use super::progress::Progress;
 use super::style::Style;
 use super::text::Text;
-use super::{ending, format, ids, narration, place};
+use super::{ending, format, ids, meant, narration, place};
 
 /// Lines that are read at once at most.
 const PAGE: usize = 1_000;
@@ -54,6 +54,7 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let step = args.step.as_ref().map(ToString::to_string);
+    has_step(&(Arc::clone(&store) as Arc<dyn Store>), &run, args)?;
     let (style, warning) = (cx.out, cx.warning("line"));
     let lines = stored(store, run.clone())
         .filter(move |stored| match (stored, &step) {
@@ -84,11 +85,30 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
     )
 }
 
+/// Whether there can be lines of the step that is meant: the run knows it, or knew it once.
+fn has_step(store: &Arc<dyn Store>, run: &RunId, args: &LogsArgs) -> Result<(), Failure> {
+    let Some(path) = &args.step else {
+        return Ok(());
+    };
+    let known = meant::known_step(store.as_ref(), run, path);
+    let step = path.to_string();
+    let says = |stored: &StoredLog| stands_in(&stored.line.path, &step);
+    if known.is_err()
+        && stored(Arc::clone(store), run.clone())
+            .flatten()
+            .any(|line| says(&line))
+    {
+        return Ok(());
+    }
+    known
+}
+
 /// The lines on stdout, and on stderr what explains that there are none.
 fn follow(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
     let run = ids::resolve(engine.store().as_ref(), &args.run)?;
     let step = args.step.as_ref().map(ToString::to_string);
+    has_step(engine.store(), &run, args)?;
     let limits = recorded_limits(engine.store().as_ref(), &run);
     let progress = Progress::new(limits, cx.err, false);
     let seen = async |of: &RunId, seen: Seen<'_>| match seen {

@@ -1,13 +1,17 @@
 //! `milepost ls`: lists runs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::Engine;
+use milepost::core::ids::RunId;
+use milepost::core::labels::LabelFilter;
 use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
+use milepost::engine::Spent;
 use milepost::report::OwnerReport;
 use milepost::store::{Family, Filter, PAGE_RUNS, Pages, RunRow};
 
@@ -16,18 +20,34 @@ use super::documents::{Row, Runs};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::row::Foreseen;
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::watch::{self, View};
-use super::{format, row, words};
+use super::{format, meant, row, words};
 
 /// Rows of a table, and of one that is drawn in place, where no terminal says how many fit.
 const ROWS: usize = 50;
 const SCREEN: usize = 20;
-/// Lines of a terminal that are no rows: the headings, a note, and where the next command is typed.
-const BESIDE: usize = 3;
-/// Columns that a narrow terminal does without, the first one first: OWNER, STARTED, TOOK, UPDATED.
-const EXPENDABLE: [usize; 4] = [3, 4, 5, 6];
+/// Lines of a terminal that are no rows: the headings, and where the next command is typed.
+const BESIDE: usize = 2;
+/// Columns, in their order; of these that a narrow terminal does without, the one with the lowest number goes first.
+const COLUMNS: [(&str, Option<u8>); 11] = [
+    ("ID", None),
+    ("WORKFLOW", None),
+    (LABELS, Some(2)),
+    (FORK_OF, Some(1)),
+    ("STATUS", None),
+    ("OWNER", Some(0)),
+    ("STARTED", Some(3)),
+    ("TOOK", Some(5)),
+    ("WAITED", Some(4)),
+    ("UPDATED", Some(6)),
+    ("NEXT", None),
+];
+/// Columns that are there only where there is something in them.
+const LABELS: &str = "LABELS";
+const FORK_OF: &str = "FORK OF";
 
 /// List runs, newest first
 ///
@@ -39,9 +59,10 @@ Examples:
   milepost ls
   milepost ls --status paused --status failed
   milepost ls --workflow release-notes --limit 5
+  milepost ls --label team=docs --label env
   milepost ls --flat           # child runs, too, by when they were created
   milepost ls --watch          # every 3 seconds, until Ctrl-C
-  milepost ls --status failed --since 1d -o ids | xargs -n1 milepost retry")]
+  milepost ls --status failed --since 1d -o ids | milepost retry -")]
 pub(crate) struct LsArgs {
     /// Only runs with this status; may be repeated
     #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -49,6 +70,9 @@ pub(crate) struct LsArgs {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only runs with this label, or with a label of this name; may be repeated: only runs with all of them
+    #[arg(long, value_name = "NAME[=VALUE]", allow_hyphen_values = true)]
+    label: Vec<LabelFilter>,
     /// Only runs in which something happened in the last .., such as `12h` or `7d`
     #[arg(long, value_name = "TIME", value_parser = milepost::core::time::parse_duration)]
     since: Option<Duration>,
@@ -101,8 +125,8 @@ struct Listed {
     /// Whether it is due for something else than what its row names.
     beside: bool,
     owner: Option<OwnerReport>,
-    /// How long it has been under way.
-    took: Option<Duration>,
+    /// How long it has worked and waited.
+    spent: Spent,
     /// How many runs it stands under.
     depth: usize,
     /// Child runs that are not listed under it.
@@ -113,6 +137,10 @@ struct Listed {
 struct Snapshot {
     at: Timestamp,
     rows: Vec<Listed>,
+    /// Whether a worker is there.
+    worker: bool,
+    /// Runs that the list has no room for.
+    older: usize,
     /// What is to be said beside it.
     notes: Vec<Text>,
 }
@@ -128,6 +156,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
+        labels: args.label,
         family: if flat { Family::All } else { Family::Roots },
         updated_after: args.since.map(|since| now.before(since)),
         ..Filter::default()
@@ -140,14 +169,11 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         None => Some(screenful(cx, args.watch.is_some())),
     };
     // Child runs are no part of a limit, and need room on a terminal, too.
-    let rows = || {
-        let fits = args.limit.is_none() && cx.size().is_some();
-        fits.then(most).flatten()
-    };
+    let terminal = || cx.size().filter(|_| args.limit.is_none() && !whole);
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
             let mut snapshot = Snapshot::take(cx, &engine, &filter, most()).await?;
-            snapshot.keep(rows());
+            snapshot.keep(terminal());
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -162,7 +188,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         });
     }
     let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most()))?;
-    snapshot.keep(rows());
+    snapshot.keep(terminal());
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     if args.output == Some(Output::Ids) {
         let ids = snapshot
@@ -187,15 +213,39 @@ fn screenful(cx: &Context, in_place: bool) -> usize {
     }
 }
 
+fn not_shown(count: usize, what: &str) -> Text {
+    format!(
+        "{} not shown; `--limit` shows more",
+        format::count(count, what)
+    )
+    .into()
+}
+
 impl Snapshot {
-    /// The first rows, which are the newest runs and what stands under them.
-    fn keep(&mut self, most: Option<usize>) {
-        let cut = most.map_or(0, |most| self.rows.len().saturating_sub(most));
-        if cut > 0 {
-            self.rows.truncate(self.rows.len() - cut);
-            let rows = format::count(cut, "row");
-            self.notes
-                .push(format!("{rows} not shown; `--limit` shows more").into());
+    /// Keeps the first rows, which are the newest runs and what stands under them, as far as the terminal has room beside the notes;
+    /// and notes what is not shown.
+    fn keep(&mut self, terminal: Option<(usize, usize)>) {
+        let mut cut = 0;
+        if let Some((lines, columns)) = terminal {
+            let taken = |note: &Text| note.width().div_ceil(columns).max(1);
+            let noted: usize = self.notes.iter().map(taken).sum();
+            let room = |notes: usize| lines.saturating_sub(BESIDE + notes).max(1);
+            if self.older > 0 || self.rows.len() > room(noted) {
+                let room =
+                    room(noted + taken(&not_shown(self.rows.len() + self.older, "older run")));
+                cut = self.rows.len().saturating_sub(room);
+                self.rows.truncate(self.rows.len() - cut);
+            }
+        }
+        let of_children = self.rows.iter().any(|listed| listed.depth > 0);
+        match (cut, self.older) {
+            (0, 0) => {}
+            (0, older) => self.notes.insert(0, not_shown(older, "older run")),
+            (cut, 0) if of_children => self.notes.insert(0, not_shown(cut, "row")),
+            (cut, older) if of_children => {
+                self.notes.insert(0, not_shown(cut + older, "older row"))
+            }
+            (cut, older) => self.notes.insert(0, not_shown(cut + older, "older run")),
         }
     }
 
@@ -211,7 +261,7 @@ impl Snapshot {
             limit: most.unwrap_or(PAGE_RUNS).min(PAGE_RUNS),
             ..filter.clone()
         });
-        let (mut shown, mut rows, mut notes) = (0, Vec::new(), Vec::new());
+        let (mut shown, mut rows, mut notes, mut older) = (0, Vec::new(), Vec::new(), 0);
         let full = |shown| most.is_some_and(|most| shown >= most);
         while let Some(mut page) = pages.next(store).await? {
             // The last page may have more than is left to show, of rows that cannot be read as well.
@@ -233,15 +283,7 @@ impl Snapshot {
         }
         if full(shown) {
             let more = store.count(filter).await?.saturating_sub(shown);
-            if more > 0 {
-                notes.push(
-                    format!(
-                        "{} not shown; `--limit` shows more",
-                        format::count(more, "older run")
-                    )
-                    .into(),
-                );
-            }
+            older = more;
         }
         let mut listed = Vec::new();
         let mut open: Vec<(RunRow, usize)> = rows.into_iter().rev().map(|row| (row, 0)).collect();
@@ -264,11 +306,9 @@ impl Snapshot {
                 // On the stack, the last one comes first: children stand in the order in which they began.
                 open.extend(page.rows.into_iter().map(|row| (row, depth + 1)));
             }
-            // Only the table has it; what cannot be read there is told by whoever needs it.
-            let took = match cx.json {
-                true => None,
-                false => engine.took(&row, at).await.ok().flatten(),
-            };
+            // What cannot be read there is told by whoever needs it.
+            let until = if cx.json { row.updated_at } else { at };
+            let spent = engine.spent(&row, until).await.unwrap_or_default();
             let over = engine.is_compensated(&row).await;
             let beside = engine.is_due_beside(&row).await;
             listed.push(Listed {
@@ -276,16 +316,43 @@ impl Snapshot {
                 over,
                 beside,
                 owner,
-                took,
+                spent,
                 depth,
                 more,
             });
         }
+        if let Some(workflow) = &filter.workflow
+            && listed.is_empty()
+        {
+            let of_it = Filter {
+                workflow: Some(workflow.clone()),
+                ..Filter::default()
+            };
+            if store.count(&of_it).await? == 0 {
+                let meant = meant::workflow(store, workflow).await;
+                notes.extend(meant.map(Text::from));
+            }
+        }
+        let worker = engine.has_worker().await?;
+        let needs = |listed: &Listed| row::needs_worker(&listed.row, listed.owner.as_ref());
+        if !worker && !cx.json && listed.iter().any(needs) {
+            let work = cx.program("work");
+            notes.push(format!("no worker is running: `{work}` starts one").into());
+        }
         Ok(Self {
             at,
             rows: listed,
+            worker,
+            older,
             notes,
         })
+    }
+
+    fn foreseen(&self, listed: &Listed) -> Foreseen {
+        Foreseen {
+            beside: listed.beside,
+            worker: self.worker,
+        }
     }
 
     fn document(&self) -> Runs {
@@ -295,7 +362,8 @@ impl Snapshot {
                 Row::new(
                     &listed.row,
                     listed.owner.as_ref(),
-                    (listed.over, listed.beside),
+                    listed.spent,
+                    (listed.over, self.foreseen(listed)),
                 )
             })
             .collect(),
@@ -306,6 +374,7 @@ impl Snapshot {
         if self.rows.is_empty() {
             let filtered = !filter.statuses.is_empty()
                 || filter.workflow.is_some()
+                || !filter.labels.is_empty()
                 || filter.updated_after.is_some();
             let which = if filtered {
                 "no matching runs"
@@ -314,51 +383,71 @@ impl Snapshot {
             };
             return format!("{which} (store: {})", Shown(cx.store.display())).into();
         }
-        let headings = [
-            "ID", "WORKFLOW", "STATUS", "OWNER", "STARTED", "TOOK", "UPDATED", "NEXT",
-        ];
-        let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
-        for Listed {
-            row,
-            over,
-            beside,
-            owner,
-            took,
-            depth,
-            more,
-        } in &self.rows
-        {
-            let more = match more {
-                0 => String::new(),
-                more => format!(" (+{more})"),
-            };
-            table.row([
-                format!("{}{}{more}", "  ".repeat(*depth), row.id).into(),
-                Cell::from(row.workflow.as_str()).at_most(NAME),
-                Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
-                Cell::from(owner.as_ref().map(row::owner).unwrap_or_default()).at_most(WORDS),
-                format::ago(self.at, row.created_at).into(),
-                took.map(format::length).unwrap_or_default().into(),
-                format::ago(self.at, row.updated_at).into(),
-                Cell::from(match over {
-                    true => String::new(),
-                    false => row::next(row, owner.as_ref(), self.at, *beside),
-                })
-                .at_most(WORDS),
-            ]);
+        let has = |found: fn(&RunRow) -> bool| self.rows.iter().any(|listed| found(&listed.row));
+        let columns = COLUMNS.into_iter().filter(|(name, _)| match *name {
+            LABELS => has(|row| !row.labels.is_empty()),
+            FORK_OF => has(|row| row.forked_from.is_some()),
+            _ => true,
+        });
+        let columns: Vec<_> = columns.collect();
+        let table = |brief: bool| {
+            let headings = columns.iter().map(|(name, _)| cx.out.bold(*name).into());
+            let mut table = Table::new(headings);
+            for listed in &self.rows {
+                table.row(
+                    columns
+                        .iter()
+                        .map(|(name, _)| self.cell(cx, name, listed, brief)),
+                );
+            }
+            table
+        };
+        let Some((_, terminal)) = cx.size() else {
+            return table(false).render();
+        };
+        let places = columns.iter().enumerate();
+        let expendable = places.filter_map(|(at, (_, rank))| Some(((*rank)?, at)));
+        let expendable: BTreeMap<u8, usize> = expendable.collect();
+        let expendable: Vec<usize> = expendable.into_values().collect();
+        let whole = table(false);
+        match whole.fits(terminal) {
+            true => whole.render(),
+            false => table(true).fit(terminal, &expendable).render(),
         }
-        match cx.size() {
-            Some((_, columns)) => table.fit(columns, &EXPENDABLE).render(),
-            None => table.render(),
+    }
+
+    /// A cell; a brief one where there is little room.
+    fn cell(&self, cx: &Context, column: &str, listed: &Listed, brief: bool) -> Cell {
+        let (row, owner) = (&listed.row, listed.owner.as_ref());
+        let length = |of: Option<Duration>| of.map(format::length).unwrap_or_default();
+        match column {
+            "ID" => {
+                let more = match listed.more {
+                    0 => String::new(),
+                    more => format!(" (+{more})"),
+                };
+                format!("{}{}{more}", "  ".repeat(listed.depth), row.id).into()
+            }
+            "WORKFLOW" => Cell::from(row.workflow.as_str()).at_most(NAME),
+            LABELS => Cell::from(row.labels.to_string()).at_most(NAME),
+            FORK_OF => row.forked_from.as_ref().map_or("", RunId::as_str).into(),
+            "STATUS" => Cell::from(cx.out.status(row.status, status_of(row, brief))).at_most(WORDS),
+            "OWNER" => Cell::from(owner.map(row::owner).unwrap_or_default()).at_most(WORDS),
+            "STARTED" => format::ago(self.at, row.created_at).into(),
+            "TOOK" => length(listed.spent.working).into(),
+            "WAITED" => length(listed.spent.waiting).into(),
+            "UPDATED" => format::ago(self.at, row.updated_at).into(),
+            _ if listed.over => "".into(),
+            _ => Cell::from(row::next(row, owner, self.at, self.foreseen(listed))).at_most(WORDS),
         }
     }
 }
 
-/// `paused (step_paused) [acme]`, `running (cancel asked)`.
-fn status_of(row: &RunRow) -> String {
+/// `paused (step_paused) [acme]`, `running (cancel asked)`; a brief one does not say again what is next.
+fn status_of(row: &RunRow, brief: bool) -> String {
     let mut text = row.status.to_string();
     if row.status == Status::Paused {
-        if let Some(code) = &row.stop_code {
+        if let Some(code) = row.stop_code.as_ref().filter(|_| !brief) {
             text.push_str(&format!(" ({code})"));
         }
         if let Some(provider) = &row.provider {

@@ -17,6 +17,7 @@
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`lock`] | which components the workflows of a folder may use |
+//! | [`then`], [`follow`] | a run after a verb that moved it; a run that others drive |
 //! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`stdin`] | the way in, bounded |
@@ -69,6 +70,7 @@ mod stdout;
 mod style;
 mod table;
 mod text;
+mod then;
 mod watch;
 mod watched;
 mod whole_file;

@@ -1,17 +1,20 @@
 //! What a person meant by a name that is not there.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
 
 use milepost::core::definition::{Definition, nearest};
 use milepost::core::diagnostic::Diagnostic;
+use milepost::core::ids::{Path as StepPath, RunId};
 use milepost::core::shown::Shown;
 use milepost::plugin::PluginError;
+use milepost::store::{Filter, Pages, Store};
 
 use super::context::Context;
 use super::drive::recorded_definition;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::{ids, place};
 
 /// `did you mean `a` or `b`?`, of the names that are near.
@@ -57,6 +60,60 @@ pub(crate) fn step<'s>(
         Some(question) => failure.help(question),
         None => failure,
     }
+}
+
+/// Whether the run knows every step that a path names, as far as its definition can be read; of one that it does not know, the ones that
+/// were probably meant.
+///
+/// # Errors
+/// [`Failure`] when there is no such step.
+pub(crate) fn known_step(store: &dyn Store, run: &RunId, path: &StepPath) -> Result<(), Failure> {
+    let Some(definition) = recorded_definition(store, run) else {
+        return Ok(());
+    };
+    let known = || definition.steps().iter().map(|step| step.id.as_str());
+    let named = path.segments().iter().map(|segment| segment.step.as_str());
+    let mut named = named.chain([path.step().as_str()]);
+    let Some(unknown) = named.find(|step| !known().any(|id| id == *step)) else {
+        return Ok(());
+    };
+    let message = format!("run `{run}` has no step `{}`", Shown(unknown));
+    let help = question(unknown, known()).unwrap_or_else(|| {
+        let names: Vec<String> = known().take(NAMED).map(|id| format!("`{id}`")).collect();
+        let more = match known().count() > NAMED {
+            true => " and others",
+            false => "",
+        };
+        format!("its steps are {}{more}", names.join(", "))
+    });
+    Err(Failure::new(Code::UnknownStep, message).help(help))
+}
+
+/// Steps that are named where none is near.
+const NAMED: usize = 10;
+
+/// The failure to find an execution; or, where the run does not even know the step, that.
+pub(crate) fn at(failure: Failure, store: &dyn Store, run: &RunId, path: &str) -> Failure {
+    let Ok(path) = path.parse() else {
+        return failure;
+    };
+    known_step(store, run, &path).err().unwrap_or(failure)
+}
+
+/// Workflows of the runs in a store that were probably meant, where none has that name.
+pub(crate) async fn workflow(store: &dyn Store, typed: &str) -> Option<String> {
+    /// Runs that are looked at.
+    const LOOKED_AT: usize = 10_000;
+    let mut names = BTreeSet::new();
+    let mut pages = Pages::of(Filter::default());
+    let mut seen = 0;
+    while seen < LOOKED_AT
+        && let Some(page) = pages.next(store).await.ok()?
+    {
+        seen += page.rows.len() + page.unreadable.len();
+        names.extend(page.rows.into_iter().map(|row| row.workflow));
+    }
+    question(typed, names.iter().map(String::as_str))
 }
 
 /// Components that cannot be used, each where the definition names it, with the file that was probably meant.

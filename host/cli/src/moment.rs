@@ -28,6 +28,11 @@ impl MomentArgs {
         let step = self.at_step.as_deref().map(path).transpose()?;
         Ok(self.at.map(Moment::Event).or(step.map(Moment::Step)))
     }
+
+    /// The step execution that was typed.
+    pub(crate) fn step(&self) -> Option<&str> {
+        self.at_step.as_deref()
+    }
 }
 
 /// A path as a person typed it.

@@ -21,49 +21,78 @@ pub(crate) fn owner(owner: &OwnerReport) -> String {
     format!("{}@{}{liveness}", owner.pid, owner.host)
 }
 
-/// What happens next with a run, beside its own due time; `None` when it moves by itself, or is over. With `beside`, that is the due
-/// time of something else than what the row names.
+/// What a row does not say of what happens next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Foreseen {
+    /// Whether its due time is that of something else than what it names.
+    pub(crate) beside: bool,
+    /// Whether a worker is there.
+    pub(crate) worker: bool,
+}
+
+impl Foreseen {
+    /// What a worker does, or that there has to be one.
+    fn worker(self, does: &str) -> String {
+        match self.worker {
+            true => format!("a worker {does}"),
+            false => NO_WORKER.to_owned(),
+        }
+    }
+}
+
+/// Nobody looks for runs that could move.
+const NO_WORKER: &str = "needs a worker";
+
+/// Whether a run moves only when a worker, or a person, takes it.
+pub(crate) fn needs_worker(row: &RunRow, owner: Option<&OwnerReport>) -> bool {
+    match row.status {
+        Status::Completed | Status::Cancelled | Status::Failed => false,
+        Status::Pending => true,
+        Status::Running => owner.is_none_or(|owner| owner.state == OwnerState::Gone),
+        Status::Paused => row.due_at.is_some(),
+    }
+}
+
+/// What happens next with a run, beside its own due time; `None` when it moves by itself, or is over.
 pub(crate) fn next_action(
     row: &RunRow,
     owner: Option<&OwnerReport>,
-    beside: bool,
+    foreseen: Foreseen,
 ) -> Option<String> {
     match row.status {
         Status::Completed | Status::Cancelled => None,
-        Status::Pending => Some("a worker starts it".to_owned()),
+        Status::Pending => Some(foreseen.worker("starts it")),
         Status::Running => match owner {
             Some(owner) if owner.state != OwnerState::Gone => None,
-            Some(_) | None if row.recoveries < RECOVERIES => {
-                Some("a worker takes it over".to_owned())
-            }
-            Some(_) | None => Some("a worker fails it, or resume by hand".to_owned()),
+            Some(_) | None if row.recoveries < RECOVERIES => Some(foreseen.worker("takes it over")),
+            Some(_) | None => Some(foreseen.worker("fails it, or resume by hand")),
         },
         Status::Failed => Some("resume by hand".to_owned()),
-        Status::Paused if beside && stop_of(row) != Some(StopCode::WaitingForTime) => {
+        Status::Paused if foreseen.beside && stop_of(row) != Some(StopCode::WaitingForTime) => {
             let without = RunRow {
                 due_at: None,
                 ..row.clone()
             };
-            Some(paused(&without))
+            Some(paused(&without, foreseen))
         }
-        Status::Paused => Some(paused(row)),
+        Status::Paused => Some(paused(row, foreseen)),
     }
 }
 
-fn paused(row: &RunRow) -> String {
+fn paused(row: &RunRow, foreseen: Foreseen) -> String {
     let is = |code: StopCode| stop_of(row) == Some(code);
     let most = AUTOMATIC_RESUMES.len();
     let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
     if row.due_at.is_none() && (is(StopCode::Ready) || is(StopCode::WaitingForTime)) {
         "resume by hand".to_owned()
     } else if is(StopCode::Ready) {
-        "a worker continues it".to_owned()
+        foreseen.worker("continues it")
     } else if is(StopCode::WaitingForChild) {
         "its child run ends".to_owned()
     } else if is(StopCode::WaitingForApproval) {
         "approve or reject".to_owned()
     } else if is(StopCode::WaitingForTime) {
-        "a worker continues it".to_owned()
+        foreseen.worker("continues it")
     } else if row.awaits.iter().any(|name| !is_reserved(name)) {
         let names = row.awaits.iter().filter(|name| !is_reserved(name));
         let names = names.map(|name| shell::word(name));
@@ -82,13 +111,15 @@ pub(crate) fn next(
     row: &RunRow,
     owner: Option<&OwnerReport>,
     now: Timestamp,
-    beside: bool,
+    foreseen: Foreseen,
 ) -> String {
-    let action = next_action(row, owner, beside);
+    let action = next_action(row, owner, foreseen);
     let due = row.due_at.map(|at| format::ahead(now, at));
     let times_out = stop_of(row).is_some_and(StopCode::times_out);
     match (action, due) {
-        (Some(action), Some(due)) if beside => format!("{action}; something else is due {due}"),
+        (Some(action), Some(due)) if foreseen.beside => {
+            format!("{action}; something else is due {due}")
+        }
         (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),
         (Some(only), None) | (None, Some(only)) => only,
@@ -103,14 +134,22 @@ mod tests {
     use std::time::Duration;
 
     use milepost::core::ids::{Epoch, RunId};
+    use milepost::core::labels::Labels;
 
     use super::*;
+
+    const WORKER: Foreseen = Foreseen {
+        beside: false,
+        worker: true,
+    };
 
     fn paused(code: StopCode) -> RunRow {
         RunRow {
             id: RunId::new("r").unwrap(),
             workflow: "w".into(),
             parent: None,
+            forked_from: None,
+            labels: Labels::default(),
             status: Status::Paused,
             seq: 1,
             epoch: Epoch(1),
@@ -126,12 +165,13 @@ mod tests {
             awaits: Vec::new(),
             request: None,
             detached_at: None,
+            worked: None,
             stored_bytes: 0,
         }
     }
 
     fn next_of(row: &RunRow) -> String {
-        next(row, None, Timestamp::default(), false)
+        next(row, None, Timestamp::default(), WORKER)
     }
 
     #[test]
@@ -164,7 +204,11 @@ mod tests {
                 awaits: awaits.into_iter().map(str::to_owned).collect(),
                 ..paused(code)
             };
-            assert_eq!(next(&row, None, Timestamp::default(), true), text);
+            let beside = Foreseen {
+                beside: true,
+                ..WORKER
+            };
+            assert_eq!(next(&row, None, Timestamp::default(), beside), text);
         }
     }
 
@@ -233,20 +277,35 @@ mod tests {
             lease_until: None,
         };
         assert_eq!(
-            (owner(&who), next_action(&row, Some(&who), false)),
+            (owner(&who), next_action(&row, Some(&who), WORKER)),
             ("7@h".into(), None)
         );
         who.state = OwnerState::Detached;
         assert_eq!(owner(&who), "7@h detached");
         who.state = OwnerState::Gone;
         assert_eq!(
-            next_action(&row, Some(&who), false).as_deref(),
+            next_action(&row, Some(&who), WORKER).as_deref(),
             Some("a worker takes it over")
         );
         row.recoveries = RECOVERIES;
         assert_eq!(
-            next_action(&row, Some(&who), false).as_deref(),
+            next_action(&row, Some(&who), WORKER).as_deref(),
             Some("a worker fails it, or resume by hand")
         );
+    }
+
+    #[test]
+    fn a_worker_does_something_only_where_one_is_there() {
+        let nobody = |row: &RunRow| next(row, None, Timestamp::default(), Foreseen::default());
+        let mut row = paused(StopCode::Ready);
+        row.due_at = Some(Timestamp::default());
+        assert_eq!(next_of(&row), "now (a worker continues it)");
+        assert_eq!(nobody(&row), "now (needs a worker)");
+        row.due_at = None;
+        for status in [Status::Pending, Status::Running] {
+            row.status = status;
+            assert!(next_of(&row).starts_with("a worker "), "{status}");
+            assert_eq!(nobody(&row), "needs a worker");
+        }
     }
 }

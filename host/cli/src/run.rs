@@ -24,6 +24,7 @@ Examples:
   milepost run hello/workflow.toml --input name=World
   milepost run notes.toml --inputs release.json --input log=@build.log
   milepost run notes.toml --id notes-2026-03     # repeated: no second run
+  milepost run notes.toml --label team=docs      # `ls --label team` finds it
   milepost run notes.toml --json | jq .output")]
 pub(crate) struct RunArgs {
     #[command(flatten)]

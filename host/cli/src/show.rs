@@ -27,7 +27,7 @@ use super::moment::{self, MomentArgs};
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::event::Unmet;
-use super::{artifacts, follow, format, ids, shell, words, world};
+use super::{artifacts, follow, format, ids, meant, shell, words, world};
 
 /// Show one run: its status, steps and output
 ///
@@ -129,7 +129,11 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
         return follow::follow(cx, &engine, &run);
     }
     if let Some(moment) = args.moment.read()? {
-        let past = wait::<_, HistoryError>(history::at(store.as_ref(), &run, &moment))?;
+        let past = wait::<_, HistoryError>(history::at(store.as_ref(), &run, &moment));
+        let past = past.map_err(|failure| match args.moment.step() {
+            Some(step) => meant::at(failure, store.as_ref(), &run, step),
+            None => failure,
+        })?;
         return as_it_was(cx, store.as_ref(), past);
     }
     let row = wait(store.row(&run))?;
@@ -369,6 +373,9 @@ fn family(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
     if let Some(fork) = &report.fork {
         let steps = words::steps_of(&fork.from);
         lines.push(format!("  forked: from {} at {steps}", fork.run));
+    }
+    if !report.labels.is_empty() {
+        lines.push(format!("  labels: {}", Shown(&report.labels)));
     }
     let counts = report.children.iter();
     let counts: Vec<String> = counts

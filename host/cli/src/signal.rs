@@ -10,11 +10,14 @@ use milepost::core::state::Status;
 use milepost::engine::{SignalAnswer, Signalled};
 use serde_json::Value;
 
-use super::context::{Context, Reply};
+use super::context::{By, Context, Reply};
 use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
+use super::text::Text;
+use super::then::ThenArgs;
+use super::world_args::WorldArgs;
 use super::{ids, inputs};
 
 /// Send a signal to a run
@@ -23,13 +26,17 @@ use super::{ids, inputs};
 ///
 /// If the run is already waiting for the signal, a worker or `milepost resume` continues it. A signal is refused if no step
 /// of the workflow can ever wait for it (a component may wait for any name), or if it comes after the timeout of its wait.
+///
+/// With `--resume` or `--follow`, and unless the signal is only kept, the answer is the run where it stops next, with the exit codes of
+/// `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost signal 7k3m deployed
   milepost signal 7k3m payment --data '{\"amount\": 12}'
   milepost signal 7k3m payment --data @payment.json
-  milepost signal 7k3m payment --data @payment.json --token order-4711")]
+  milepost signal 7k3m payment --data @payment.json --token order-4711
+  milepost signal 7k3m deployed --resume   # and continue the run here")]
 pub(crate) struct SignalArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
@@ -41,9 +48,14 @@ pub(crate) struct SignalArgs {
     /// Makes it one signal, however often it is sent to the run: repeat the command when you got no answer
     #[arg(long, allow_hyphen_values = true)]
     token: Option<String>,
+    #[command(flatten)]
+    then: ThenArgs,
+    #[command(flatten)]
+    pub(super) world: WorldArgs,
 }
 
 pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
     let data = args.data.as_deref().map_or(Ok(Value::Null), parse)?;
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
@@ -53,11 +65,18 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
             None => engine.signal(&run, &args.name, &data).await,
         }
     })?;
-    let document = || documents::Signalled::new(&run, &args.name, &sent);
-    Ok(cx.reply(Exit::Completed, document, || text(cx, args, &run, &sent)))
+    let worker = cx.has_worker(&engine);
+    let document = || documents::Signalled::new(&run, &args.name, &sent, worker);
+    let did = Text::from(text(cx, args, &run, &sent, args.then.by(worker)));
+    let reply = cx.reply(Exit::Completed, document, || did.clone());
+    // One that is kept moves nothing.
+    if sent.answer == SignalAnswer::Kept && sent.status != Status::Running {
+        return Ok(reply);
+    }
+    args.then.reply(cx, &world, &run, (did, reply))
 }
 
-fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> String {
+fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled, by: By) -> String {
     let name = Shown(&args.name);
     match sent.answer {
         SignalAnswer::Delivered if sent.status != Status::Paused => {
@@ -75,7 +94,7 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
         SignalAnswer::Delivered => {
             format!(
                 "run {run} received `{name}`; {}",
-                cx.goes_on(run, sent.held)
+                cx.goes_on(run, sent.held, by)
             )
         }
         SignalAnswer::Kept => {
@@ -90,7 +109,7 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
                 None => String::new(),
             };
             let held = match sent.held {
-                true => format!("; {}", cx.goes_on(run, true)),
+                true => format!("; {}", cx.goes_on(run, true, By::Nobody)),
                 false => String::new(),
             };
             if sent.status == Status::Failed {
@@ -100,8 +119,12 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
                 );
             }
             if sent.waits_for.as_ref() == Some(&args.name) {
+                let delivers = match by {
+                    By::Worker => "a worker delivers it",
+                    By::Here | By::Nobody => "the next worker delivers it; none is running now",
+                };
                 return format!(
-                    "run {run} waits for `{name}` but has not received it yet; the signal is kept, and a worker delivers it{held}"
+                    "run {run} waits for `{name}` but has not received it yet; the signal is kept, and {delivers}{held}"
                 );
             }
             format!(

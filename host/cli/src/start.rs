@@ -8,6 +8,7 @@ use clap::Args;
 use milepost::core::definition::input::Inputs;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::ids::RunId;
+use milepost::core::labels::{Label, Labels};
 use milepost::core::limits::EXCERPT_BYTES;
 use milepost::core::shown::{self, Shown};
 use milepost::engine::StartOptions;
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::drive::{drive, wait};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::inputs::InputArgs;
 use super::progress::Limits;
 use super::text::Text;
@@ -34,9 +35,12 @@ pub(crate) struct StartArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
-    /// Id of the run; if it already exists with the same workflow and inputs, the answer is that run
+    /// Id of the run; if it already exists with the same workflow, inputs and labels, the answer is that run
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub(crate) id: Option<RunId>,
+    /// A label of the run, to find it by (`milepost ls --label`); may be repeated
+    #[arg(long = "label", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    labels: Vec<Label>,
 }
 
 /// Everything that can be wrong has been looked at: the run can be recorded.
@@ -44,6 +48,7 @@ pub(crate) struct Prepared {
     pub(crate) workflow: Workflow,
     pub(crate) inputs: BTreeMap<String, Value>,
     pub(crate) id: Option<RunId>,
+    pub(crate) labels: Labels,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) plugins: Arc<WasmPlugins>,
     existed: bool,
@@ -59,6 +64,8 @@ impl StartArgs {
         plugins: Arc<WasmPlugins>,
         cx: &Context,
     ) -> Result<Prepared, Failure> {
+        let labels = Labels::new(self.labels)
+            .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
         let file = named::file(&self.file, cx)?;
         let workflow = Workflow::open(&file, plugins.as_ref())?;
         let mut given = self.inputs.read(&workflow.definition)?;
@@ -94,6 +101,7 @@ impl StartArgs {
             workflow,
             inputs: inputs.values,
             id: self.id,
+            labels,
             store,
             plugins,
             existed,
@@ -112,6 +120,7 @@ impl Prepared {
             workflow,
             inputs,
             id,
+            labels,
             store,
             plugins,
             ..
@@ -125,9 +134,12 @@ impl Prepared {
             world,
             limits,
             |engine, control| async move {
-                engine
-                    .run(workflow, inputs, StartOptions { id, control })
-                    .await
+                let options = StartOptions {
+                    id,
+                    labels,
+                    control,
+                };
+                engine.run(workflow, inputs, options).await
             },
         )?;
         // Not before: another workflow or other inputs are refused.

@@ -1,5 +1,7 @@
 //! `milepost pause`, `cancel` and `kill`: ask a run to stop, whichever process has it.
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::RunId;
@@ -9,15 +11,16 @@ use milepost::core::state::Status;
 use milepost::core::stop::{Stop, Why};
 use milepost::engine::{EngineError, FamilyStopped, ItemAnswer, ResumeOptions, StopAnswer};
 
-use milepost::store::StopKind;
+use milepost::report::OwnerState;
+use milepost::store::{StopKind, StoreError};
 
-use super::context::{Context, Reply};
+use super::context::{By, Context, Reply};
 use super::documents::{Answer, Stopped};
 use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::world_args::{World, WorldArgs};
-use super::{format, ids, place, several, words};
+use super::{format, ids, meant, place, several, words};
 
 /// Pause a running run
 ///
@@ -29,13 +32,16 @@ use super::{format, ids, place, several, words};
 #[command(after_help = "\
 Examples:
   milepost pause 7k3m
-  milepost pause 7k3m --now    # interrupt the steps in flight")]
+  milepost pause 7k3m --now         # interrupt the steps in flight
+  milepost pause 7k3m --wait=1m     # until it has paused, a minute at most")]
 pub(crate) struct PauseArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
     /// Interrupt the steps in flight; they run again when the run continues
     #[arg(long)]
     now: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 /// End a run for good
@@ -53,7 +59,8 @@ Examples:
   milepost cancel 7k3m
   milepost cancel 7k3m --compensate           # undo first what its steps did
   milepost cancel 7k3m --secrets production.toml  # for steps with `finally`
-  milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good")]
+  milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good
+  milepost cancel 7k3m --wait               # until it has ended")]
 pub(crate) struct CancelArgs {
     #[arg(help = several::WHOLE)]
     run: String,
@@ -63,6 +70,8 @@ pub(crate) struct CancelArgs {
     /// Cancel this item of a fan-out instead; no resume or retry brings it back
     #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     step: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     world: WorldArgs,
 }
@@ -74,10 +83,21 @@ pub(crate) struct CancelArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost kill 7k3m")]
+  milepost kill 7k3m
+  milepost kill 7k3m --wait=10s")]
 pub(crate) struct KillArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// Until when a verb stays.
+#[derive(Debug, Args)]
+struct WaitArgs {
+    /// Wait until the run has stopped, or for TIME, such as `30s`; exit code 75 if it has not stopped by then
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = milepost::core::time::parse_duration)]
+    wait: Option<Option<Duration>>,
 }
 
 /// How the answers to one verb read.
@@ -88,6 +108,13 @@ struct Words {
     answers: (Answer, Answer),
     /// What its process was asked to do with the run.
     wish: &'static str,
+}
+
+impl Words {
+    /// Whether that is how the run is to stand.
+    fn is(&self, status: Status) -> bool {
+        self.done == status.as_str()
+    }
 }
 
 const ENDING: Words = Words {
@@ -105,10 +132,16 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
         wish: "pause it",
     };
     let world = World::of_the_environment();
-    stop(&args.run, cx, &words, &world, async |engine, run| {
-        let by = "`milepost pause`";
-        Ok((engine.pause(run, args.now, by).await?, None))
-    })
+    stop(
+        &args.run,
+        cx,
+        &words,
+        (&world, &args.wait),
+        async |engine, run| {
+            let by = "`milepost pause`";
+            Ok((engine.pause(run, args.now, by).await?, None))
+        },
+    )
 }
 
 pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -117,6 +150,7 @@ pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> 
 
 fn cancel_one(run: &str, args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
     let world = args.world.read()?;
+    let stays = (&world, &args.wait);
     if let Some(item) = &args.step {
         return cancel_item(run, item, cx, &world);
     }
@@ -126,13 +160,13 @@ fn cancel_one(run: &str, args: &CancelArgs, cx: &Context) -> Result<Reply, Failu
             ..ENDING
         };
         let by = "`milepost cancel --compensate`";
-        return end(run, cx, &words, &world, StopKind::Compensate, by);
+        return end(run, cx, &words, stays, StopKind::Compensate, by);
     }
     end(
         run,
         cx,
         &ENDING,
-        &world,
+        stays,
         StopKind::Cancel,
         "`milepost cancel`",
     )
@@ -142,7 +176,8 @@ fn cancel_item(typed: &str, item: &str, cx: &Context, world: &World) -> Result<R
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
     let shown = Shown(item);
-    let stopped = wait(engine.cancel_item(&run, item, "`milepost cancel`"))?;
+    let stopped = wait(engine.cancel_item(&run, item, "`milepost cancel`"))
+        .map_err(|failure| meant::at(failure, engine.store().as_ref(), &run, item))?;
     finish_children(cx, world, &stopped.finishing);
     let (answer, status, text) = match stopped.answer {
         ItemAnswer::Cancelled(status) => (
@@ -176,18 +211,19 @@ pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {
     };
     let world = World::of_the_environment();
     let by = "`milepost kill`";
-    end(&args.run, cx, &words, &world, StopKind::Kill, by)
+    let stays = (&world, &args.wait);
+    end(&args.run, cx, &words, stays, StopKind::Kill, by)
 }
 
 fn end(
     typed: &str,
     cx: &Context,
     words: &Words,
-    world: &World,
+    stays: (&World, &WaitArgs),
     kind: StopKind,
     by: &str,
 ) -> Result<Reply, Failure> {
-    stop(typed, cx, words, world, async |engine, run| {
+    stop(typed, cx, words, stays, async |engine, run| {
         let ended = engine.end_family_by(run, kind, by).await?;
         Ok((ended.answer, Some(ended)))
     })
@@ -278,19 +314,79 @@ fn tell_family(cx: &Context, world: &World, ended: &FamilyStopped) {
     }
 }
 
+/// How often it is looked whether a run has stopped.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until a run that was asked to stop stands still; `None` when it still runs after the time that this may take. Where its process
+/// is gone meanwhile, nobody else need come.
+async fn stands_still(
+    engine: &Engine,
+    run: &RunId,
+    most: Option<Duration>,
+    ask: &impl AsyncFn(&Engine, &RunId) -> Result<(StopAnswer, Option<FamilyStopped>), EngineError>,
+) -> Result<Option<(StopAnswer, Option<FamilyStopped>)>, EngineError> {
+    let since = Instant::now();
+    loop {
+        let row = engine.store().row(run).await?;
+        let row = row.ok_or_else(|| StoreError::NotFound(run.clone()))?;
+        match row.status {
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Paused => {
+                return Ok(Some((StopAnswer::Already(row.status), None)));
+            }
+            Status::Running => {
+                let owner = engine.owner(&row);
+                if owner.is_none_or(|owner| owner.state == OwnerState::Gone) {
+                    let asked = ask(engine, run).await?;
+                    if !matches!(asked.0, StopAnswer::Asked | StopAnswer::Ending) {
+                        return Ok(Some(asked));
+                    }
+                }
+            }
+            Status::Pending => {}
+        }
+        let left = most.map(|most| most.saturating_sub(since.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(None);
+        }
+        tokio::time::sleep(left.map_or(LOOK, |left| left.min(LOOK))).await;
+    }
+}
+
+/// It was not quick enough. What was asked stands.
+fn still_running(cx: &Context, run: &RunId, words: &Words, most: Option<Duration>) -> Failure {
+    let time = format::length(most.unwrap_or_default());
+    let message = format!(
+        "run {run} is still running after {time}; the request to {} stands",
+        words.wish
+    );
+    let show = format!("`{}` shows how it is", cx.command("show", run));
+    Failure::new(Code::StillRunning, message).help(show)
+}
+
 fn stop(
     typed: &str,
     cx: &Context,
     words: &Words,
-    world: &World,
-    ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<(StopAnswer, Option<FamilyStopped>), EngineError>,
+    (world, stays): (&World, &WaitArgs),
+    ask: impl AsyncFn(&Engine, &RunId) -> Result<(StopAnswer, Option<FamilyStopped>), EngineError>,
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
-    let (stopped, family) = wait(ask(&engine, &run))?;
+    let (mut stopped, family) = wait(ask(&engine, &run))?;
     // What comes before its own end comes after theirs.
     if let Some(family) = &family {
         tell_family(cx, world, family);
+    }
+    if let Some(most) = stays.wait
+        && matches!(stopped, StopAnswer::Asked | StopAnswer::Ending)
+    {
+        let Some((stands, family)) = wait(stands_still(&engine, &run, most, &ask))? else {
+            return Err(still_running(cx, &run, words, most));
+        };
+        stopped = stands;
+        if let Some(family) = &family {
+            tell_family(cx, world, family);
+        }
     }
     if stopped == StopAnswer::Done(Status::Cancelled)
         && let Some(stop) = wait(engine.report(&run))?.stop
@@ -336,10 +432,16 @@ fn stop(
                 status,
                 format!(
                     "run {run} is {status}: what comes before its end is not over; {}",
-                    cx.goes_on(&run, false)
+                    cx.goes_on(&run, false, By::worker(cx.has_worker(&engine)))
                 ),
             ),
         },
+        // It is what was wanted when the wait began.
+        StopAnswer::Already(status) if stays.wait.is_some() && words.is(status) => (
+            words.answers.0,
+            status,
+            format!("run {run} is {}", words.done),
+        ),
         StopAnswer::Already(status) => (
             Answer::already(status),
             status,

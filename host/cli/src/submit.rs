@@ -11,21 +11,26 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::start::{Prepared, StartArgs};
+use super::then::FollowArgs;
 
 /// Record a run for a worker
 ///
 /// Records a run without starting it, and prints its id. A worker (`milepost work`) picks it up.
 ///
-/// The workflow, its components and the inputs are checked as in `milepost run`.
+/// The workflow, its components and the inputs are checked as in `milepost run`. With `--follow`, the answer is the run where it stops,
+/// with the exit codes of `run`; it goes on when nobody follows it any more.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost submit hello/workflow.toml --input name=World
   run=$(milepost submit notes.toml --inputs release.json)
-  milepost submit notes.toml --id notes-2026-03   # repeated: no second run")]
+  milepost submit notes.toml --id notes-2026-03   # repeated: no second run
+  milepost submit notes.toml --follow       # watch a worker run it")]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     start: StartArgs,
+    #[command(flatten)]
+    follow: FollowArgs,
 }
 
 pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -35,6 +40,7 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
         workflow,
         inputs,
         id,
+        labels,
         store,
         plugins,
         ..
@@ -42,6 +48,7 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = Engine::builder(store, plugins).build();
     let options = StartOptions {
         id,
+        labels,
         ..StartOptions::default()
     };
     let report = wait(engine.submit(workflow, inputs, options))?;
@@ -51,17 +58,19 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
     }
     let run = &report.id;
     let next = match report.status {
+        Status::Pending if cx.has_worker(&engine) => "; a worker starts it".to_owned(),
         Status::Pending => format!(
-            "; a worker (`{}`) or `{}` starts it",
+            "; no worker is running: `{}` or `{}` starts it",
             cx.program("work"),
             cx.command("resume", run)
         ),
         _ => String::new(),
     };
-    cx.note(format!("run {run} is {}{next}", report.status));
-    Ok(cx.reply(
-        Exit::Completed,
-        || documents::Run::from(&report),
-        || run.to_string(),
-    ))
+    let did = format!("run {run} is {}{next}", report.status);
+    if !args.follow.is_wanted() {
+        cx.note(did);
+        let document = || documents::Run::from(&report);
+        return Ok(cx.reply(Exit::Completed, document, || run.to_string()));
+    }
+    args.follow.reply(cx, run, did.into())
 }

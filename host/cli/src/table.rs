@@ -69,6 +69,11 @@ impl Table {
         self
     }
 
+    /// Whether a terminal so wide has room for it.
+    pub(crate) fn fits(&self, terminal: usize) -> bool {
+        self.excess(terminal) == 0
+    }
+
     fn widths(&self) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

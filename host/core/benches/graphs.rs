@@ -18,6 +18,7 @@ use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::outcome::Outcome;
 use milepost_core::payload::Payload;
 use milepost_core::rules::Rules;
@@ -93,6 +94,7 @@ impl Run {
             parent: None,
             redacted: Vec::new(),
             fork: None,
+            labels: Labels::default(),
         };
         let entry = Entry {
             seq: 1,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ids::{Digest, Epoch, Path, RunId, StepId};
+use crate::labels::Labels;
 use crate::payload::Payload;
 use crate::rules::Rules;
 use crate::time::Timestamp;
@@ -33,6 +34,7 @@ described! {
     Path: { "type": "string" }
     Digest: { "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" }
     Timestamp: { "type": "string", "format": "date-time" }
+    Labels: { "type": "object", "additionalProperties": { "type": "string" } }
     Epoch: { "type": "integer", "minimum": 0 }
     Rules: { "type": "integer", "minimum": 0 }
     // Any value of a user or a plugin.

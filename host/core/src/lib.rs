@@ -24,6 +24,7 @@ pub mod grants;
 pub mod ids;
 pub mod json;
 pub mod json_schema;
+pub mod labels;
 pub mod limits;
 pub mod lock;
 mod open;

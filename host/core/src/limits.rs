@@ -248,6 +248,12 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
 pub const SIGNAL_BYTES: usize = 256 * KIB;
 /// Bytes of the token that makes a signal one, however often it is sent.
 pub const TOKEN_BYTES: usize = 256;
+/// Labels of a run.
+pub const LABELS: usize = 16;
+/// Bytes of the name of a label.
+pub const LABEL_NAME_BYTES: usize = 64;
+/// Bytes of the value of a label.
+pub const LABEL_VALUE_BYTES: usize = 256;
 /// Signals that wait for one run.
 pub const SIGNALS: usize = 1_000;
 /// Bytes of the names and the data of all signals that wait for one run.

@@ -176,6 +176,15 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("HTTP_REDIRECTS", number(limits::HTTP_REDIRECTS as u64)),
         ("HTTP_TIMEOUT", time(limits::HTTP_TIMEOUT)),
         ("TOKEN_BYTES", format!("{} bytes", limits::TOKEN_BYTES)),
+        ("LABELS", number(limits::LABELS as u64)),
+        (
+            "LABEL_NAME_BYTES",
+            format!("{} bytes", limits::LABEL_NAME_BYTES),
+        ),
+        (
+            "LABEL_VALUE_BYTES",
+            format!("{} bytes", limits::LABEL_VALUE_BYTES),
+        ),
         ("LOG_BYTES", bytes(limits::LOG_BYTES)),
         ("LOG_MESSAGE_BYTES", bytes(limits::LOG_MESSAGE_BYTES)),
         ("RANDOM_BYTES", bytes(limits::RANDOM_BYTES as usize)),

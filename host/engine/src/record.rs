@@ -411,6 +411,7 @@ pub fn head(state: &RunState) -> Head {
     let stop = state.phase().stop();
     Head {
         workflow: state.created().workflow.clone(),
+        labels: state.created().labels.clone(),
         status: state.phase().status(),
         moves_by_itself: state.moves_by_itself(),
         cancelling: state.is_being_cancelled(),
@@ -714,6 +715,7 @@ impl Batch {
             consumed: self.consumed.clone(),
             kin: Kin {
                 parent: state.created().parent.as_ref().map(|p| p.run.clone()),
+                forked_from: state.created().fork.as_ref().map(|f| f.run.clone()),
                 children: self.children.clone(),
                 tells: self.told(state),
             },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use milepost_core::definition::{Definition, Step, TimeoutSource};
 use milepost_core::event::{Fork, Parent};
 use milepost_core::ids::{Digest, RunId, StepId};
+use milepost_core::labels::Labels;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
 use milepost_core::payload::Payload;
@@ -52,6 +53,8 @@ pub struct RunReport {
     pub parent: Option<Parent>,
     /// Where it began, if it is the fork of another run.
     pub fork: Option<Fork>,
+    /// What whoever started it called it by.
+    pub labels: Labels,
     /// How many runs it has started, by their status. Only [`Engine::report`](crate::Engine::report) tells.
     pub children: BTreeMap<Status, usize>,
     /// When it was created.
@@ -430,6 +433,7 @@ impl RunReport {
             plugins: state.binding().plugins.clone(),
             parent: state.created().parent.clone(),
             fork: state.created().fork.clone(),
+            labels: state.created().labels.clone(),
             children: BTreeMap::new(),
             created_at: state.created_at(),
             started_at: state.started_at(),

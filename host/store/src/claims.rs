@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use milepost_core::ids::{Epoch, RunId};
 
-use crate::{Attention, Offer, StopRequest, StoreError};
+use crate::{Attention, Offer, Owner, StopRequest, StoreError};
 
 /// Claims on runs, and what waits for somebody to claim it. A lease is a duration: it begins and ends by the clock of the
 /// store, which is the same for everybody who asks it.
@@ -53,6 +53,24 @@ pub trait Claims: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>>;
+
+    /// A worker is there, and is taken to be for so long, unless it says so again. That may be lost with the power of the machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn present(&self, worker: Owner, lease: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// A worker takes no more runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn absent<'a>(&'a self, worker: &'a Owner) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Workers that are taken to be there, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>>;
 }
 
 /// What a worker asks for.

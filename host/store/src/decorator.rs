@@ -17,9 +17,9 @@ pub mod prelude {
     pub use crate::{
         ArtifactSink, Artifacts, Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims,
         Count, Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox,
-        NewSignal, News, Note, Offer, RunRow, Runs, Said, Sent, StopRequest, Store, StoreError,
-        StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal, StoredTape, Swept,
-        Upkeep, UsedArtifact, Watch, Write, Written,
+        NewSignal, News, Note, Offer, Owner, RunRow, Runs, Said, Sent, StopRequest, Store,
+        StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal,
+        StoredTape, Swept, Upkeep, UsedArtifact, Watch, Write, Written,
     };
 }
 
@@ -65,7 +65,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Claims) => {
         impl Claims for $store {
-            $crate::hand_on! { offer keep give_up mark_detached look }
+            $crate::hand_on! { offer keep give_up mark_detached look present absent workers }
         }
     };
     ($store:ty: Mailbox) => {
@@ -126,6 +126,9 @@ macro_rules! hand_on_one {
     (give_up) => { $crate::hand_on_as! { change: give_up(held: &'a [Held]) -> () } };
     (mark_detached) => { $crate::hand_on_as! { change: mark_detached(run: &'a RunId, epoch: Epoch) -> bool } };
     (look) => { $crate::hand_on_as! { read: look(look: &'a Look) -> Attention } };
+    (present) => { $crate::hand_on_as! { change: present(worker: Owner, lease: Duration) -> () } };
+    (absent) => { $crate::hand_on_as! { change: absent(worker: &'a Owner) -> () } };
+    (workers) => { $crate::hand_on_as! { read: workers() -> Vec<Owner> } };
     (request_stop) => { $crate::hand_on_as! { change: request_stop(run: &'a RunId, request: StopRequest) -> Status } };
     (withdraw_pause) => { $crate::hand_on_as! { change: withdraw_pause(run: &'a RunId) -> bool } };
     (send_signal) => { $crate::hand_on_as! { change: send_signal(run: &'a RunId, signal: NewSignal) -> Sent } };

@@ -9,6 +9,8 @@ use crate::{Expect, NewSignal, StoreError, Write};
 pub struct Kin {
     /// The run that has started this one; set when the run is created, ignored later.
     pub parent: Option<RunId>,
+    /// The run that this one is a fork of; set when the run is created, ignored later.
+    pub forked_from: Option<RunId>,
     /// Runs that come into being with the write, unless there is one of that id already.
     pub children: Vec<Write>,
     /// Signals for this or other runs: each is kept if its run is there and not over, and none of that name waits for it already,

@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use milepost_core::effect::{Artifact, Memo, TapePart};
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::labels::{LabelFilter, Labels};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -160,6 +161,8 @@ pub struct Write {
 pub struct Moved {
     /// How often it was claimed there: its epoch from now on.
     pub epoch: Epoch,
+    /// How long it was at work there.
+    pub worked: Duration,
     /// The memos of its executions, each with the path of its execution.
     pub memos: Vec<(String, Memo)>,
 }
@@ -318,6 +321,8 @@ pub struct Owner {
 pub struct Head {
     /// Name of the workflow; set when the run is created, ignored later.
     pub workflow: String,
+    /// What the run is called by; set when the run is created, ignored later.
+    pub labels: Labels,
     /// Status after the write. A status other than `running` clears owner and lease; a request that means nothing to the
     /// status ([`StopKind::outlives`]) is cleared.
     pub status: Status,
@@ -347,6 +352,7 @@ impl Head {
     pub fn new(workflow: impl Into<String>, status: Status, at: Timestamp) -> Self {
         Self {
             workflow: workflow.into(),
+            labels: Labels::default(),
             status,
             moves_by_itself: false,
             cancelling: false,
@@ -381,6 +387,10 @@ pub struct RunRow {
     pub workflow: String,
     /// The run that has started it, if one has.
     pub parent: Option<RunId>,
+    /// The run that it is a fork of, if it is one. It need not be there any more.
+    pub forked_from: Option<RunId>,
+    /// What it is called by.
+    pub labels: Labels,
     /// Status.
     pub status: Status,
     /// Sequence number of the last journal entry.
@@ -411,9 +421,20 @@ pub struct RunRow {
     pub request: Option<StopRequest>,
     /// Since when its owner lives without renewing the lease.
     pub detached_at: Option<Timestamp>,
+    /// How long it was at work; `None` where that is not known: of runs that an older program has created.
+    pub worked: Option<Work>,
     /// What it takes: bytes of its entries and log lines, and of each blob that it uses, as they are encoded. Every write adds
     /// what it brings. Runs of stores that did not count are counted from their next write on.
     pub stored_bytes: u64,
+}
+
+/// How long a run was at work: from each claim to where it stopped. It waits at all other times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Under claims that are over. What a lost owner had is counted up to its last write.
+    pub before: Duration,
+    /// Since when under the present claim.
+    pub since: Option<Timestamp>,
 }
 
 /// Which runs a list shows.
@@ -423,6 +444,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// Only runs of this workflow.
     pub workflow: Option<String>,
+    /// Only runs with all of these labels.
+    pub labels: Vec<LabelFilter>,
     /// By who has started them.
     pub family: Family,
     /// Only runs that were last written later than that.
@@ -441,6 +464,7 @@ impl Default for Filter {
         Self {
             statuses: Vec::new(),
             workflow: None,
+            labels: Vec::new(),
             family: Family::All,
             updated_after: None,
             due_before: None,

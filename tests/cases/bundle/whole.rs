@@ -261,6 +261,7 @@ async fn a_record_that_is_not_whole_is_not_exported() {
     let options = milepost::StartOptions {
         id: Some(nobody.clone()),
         control: Control::default(),
+        ..Default::default()
     };
     rig.edit(&steps(&["a"]));
     engine

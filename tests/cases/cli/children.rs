@@ -64,16 +64,16 @@ fn b366_b368_b442_a_run_shows_its_children_and_what_they_wait_for() {
         [exit 2]
 
         $ milepost ls
-        ID                      WORKFLOW     STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        r                       release      paused (waiting_for_child)            [ago]    [elapsed]  [ago]    its child run ends
-          7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [ago]
-          8886egp0w0aqhzhpagd6  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+        ID                      WORKFLOW     STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        r                       release      paused (waiting_for_child)            [ago]    [elapsed]  [elapsed]  [ago]    its child run ends
+          7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [elapsed]  [ago]
+          8886egp0w0aqhzhpagd6  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
 
         $ milepost ls --flat --limit 2
         ! 1 older run not shown; `--limit` shows more
-        ID                    WORKFLOW     STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        8886egp0w0aqhzhpagd6  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
-        7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [ago]
+        ID                    WORKFLOW     STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        8886egp0w0aqhzhpagd6  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
+        7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost show r
         run r of release: paused
@@ -144,7 +144,7 @@ fn b366_b442_what_a_child_waited_for_moves_its_parent_on() {
     session.milepost("doctor");
     session.reads(expect![[r#"
         $ milepost approve 8886egp0w0aqhzhpagd6
-        `gate` of run 8886egp0w0aqhzhpagd6 is approved; a worker or `milepost resume 8886egp0w0aqhzhpagd6` continues it
+        `gate` of run 8886egp0w0aqhzhpagd6 is approved; no worker is running: `milepost resume 8886egp0w0aqhzhpagd6` continues it
 
         $ milepost resume r
         ! run r: resumed, 1 completed step kept
@@ -239,13 +239,13 @@ fn b369_a_cancellation_tells_of_the_runs_around_it() {
         run r is cancelled
 
         $ milepost ls
-        ID                      WORKFLOW     STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        s                       release      paused (waiting_for_child)            [ago]    [elapsed]  [ago]    its child run ends
-          hers520zyhwg92hkagy2  notes/hello  completed                             [ago]    [elapsed]  [ago]
-          23ff44x9z0wsa73qzyn7  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
-        r                       release      cancelled                             [ago]    [elapsed]  [ago]
-          7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [ago]
-          8886egp0w0aqhzhpagd6  gate         cancelled                             [ago]    [elapsed]  [ago]
+        ID                      WORKFLOW     STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        s                       release      paused (waiting_for_child)            [ago]    [elapsed]  [elapsed]  [ago]    its child run ends
+          hers520zyhwg92hkagy2  notes/hello  completed                             [ago]    [elapsed]  [elapsed]  [ago]
+          23ff44x9z0wsa73qzyn7  gate         paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
+        r                       release      cancelled                             [ago]    [elapsed]  [elapsed]  [ago]
+          7kpqw1ptwpdn7ctx4g55  notes/hello  completed                             [ago]    [elapsed]  [elapsed]  [ago]
+          8886egp0w0aqhzhpagd6  gate         cancelled                             [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost cancel 23ff44x9z0wsa73qzyn7
         ! warning: run s waits at gate for this run, and goes on as after a failure of that step: `milepost show s`
@@ -382,9 +382,9 @@ fn the_child_run_of_every_item_is_shown_and_an_item_is_cancelled_with_it() {
         [exit 2]
 
         $ milepost ls
-        ID                      WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        a                       all       paused (waiting_for_child)            [ago]    [elapsed]  [ago]    its child run ends
-          9wwf316wv6yhs8b3xtxe  gate      paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+        ID                      WORKFLOW  STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        a                       all       paused (waiting_for_child)            [ago]    [elapsed]  [elapsed]  [ago]    its child run ends
+          9wwf316wv6yhs8b3xtxe  gate      paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
 
         $ milepost approve a --step packages[0]
         ! error: run `a` waits at `packages[0]` for its child run `9wwf316wv6yhs8b3xtxe`, which is the one to ask
@@ -433,9 +433,9 @@ fn the_child_run_of_every_item_is_shown_and_an_item_is_cancelled_with_it() {
         run a is cancelled
 
         $ milepost ls
-        ID                      WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
-        a                       all       cancelled         [ago]    [elapsed]  [ago]
-          9wwf316wv6yhs8b3xtxe  gate      cancelled         [ago]    [elapsed]  [ago]
-          wb1md2s0qswzbv2zkthk  gate      cancelled         [ago]    [elapsed]  [ago]
+        ID                      WORKFLOW  STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        a                       all       cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+          9wwf316wv6yhs8b3xtxe  gate      cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+          wb1md2s0qswzbv2zkthk  gate      cancelled         [ago]    [elapsed]  [elapsed]  [ago]
     "#]]);
 }

@@ -53,9 +53,10 @@ fn a_step_that_is_not_over_by_its_deadline_fails_whatever_it_is_at() {
         [exit 2]
 
         $ milepost ls
-        ID    WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        ask   ask       paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject, times out in [left]
-        spin  endless   failed                                [ago]    [elapsed]  [ago]    resume by hand
+        ! no worker is running: `milepost work` starts one
+        ID    WORKFLOW  STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        ask   ask       paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject, times out in [left]
+        spin  endless   failed                                [ago]    [elapsed]  [elapsed]  [ago]    resume by hand
 
         $ milepost explain deadline_exceeded
         deadline_exceeded

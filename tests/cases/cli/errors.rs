@@ -427,8 +427,9 @@ fn a_store_elsewhere_is_named_in_what_to_type_next() {
         [exit 2]
 
         $ MILEPOST_STORE=elsewhere milepost ls
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
 
         # a store is a folder
 

@@ -229,7 +229,7 @@ fn a_question_inside_of_an_item_is_answered_by_its_path() {
         ok     waiting, 0 of 1 item, 1 waiting
 
         $ milepost approve a --step files[0]/ok --comment good
-        `files[0]/ok` of run a is approved; a worker or `milepost resume a` continues it
+        `files[0]/ok` of run a is approved; no worker is running: `milepost resume a` continues it
 
         $ milepost resume a
         ! run a: resumed, 0 completed steps kept

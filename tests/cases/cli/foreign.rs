@@ -47,8 +47,8 @@ fn a_workflows_name_is_one_line_and_controls_no_terminal() {
     session.shell("milepost run w.toml --input n=$'\\e[2J'");
     session.reads(expect![[r#"
         $ milepost ls
-        ID  WORKFLOW                             STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        r   \u{1b}[31mred\nsecond line\u{1b}[2K  paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+        ID  WORKFLOW                             STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        r   \u{1b}[31mred\nsecond line\u{1b}[2K  paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
 
         $ milepost show r
         run r of \u{1b}[31mred\nsecond line\u{1b}[2K: paused
@@ -133,7 +133,7 @@ fn suggested_commands_are_quoted_for_the_shell() {
         # as it stands there
 
         $ milepost signal r 'go; touch X #'
-        run r received `go; touch X #`; a worker or `milepost resume r` continues it
+        run r received `go; touch X #`; no worker is running: `milepost resume r` continues it
     "#]]);
     assert!(!cli.folder().join("X").exists());
 

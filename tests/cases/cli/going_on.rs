@@ -147,8 +147,9 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
         [exit 2]
 
         $ milepost ls
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
     "#]]);
 }
 

@@ -499,8 +499,9 @@ with = { text = "a" }
           ○ after: text/upper, needs ask and deployed (pending)
 
         $ milepost ls
-        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        r   waits     paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject; something else is due in [elapsed]
+        ! no worker is running: `milepost work` starts one
+        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        r   waits     paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject; something else is due in [elapsed]
     "#]]);
 }
 

@@ -307,7 +307,7 @@ fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
         [exit 2]
 
         $ milepost signal ask go --data -1
-        run ask received `go`; a worker or `milepost resume ask` continues it
+        run ask received `go`; no worker is running: `milepost resume ask` continues it
 
         $ milepost resume ask
         ! run ask: resumed, 0 completed steps kept

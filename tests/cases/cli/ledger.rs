@@ -185,10 +185,11 @@ fn b440_somebodys_limit_a_persons_pause_and_a_cancel_are_told_apart() {
     session.document("ls", &["/0/provider", "/1/provider", "/2/provider"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ID      WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        over    endless   cancelled                           [ago]    [elapsed]  [ago]
-        person  endless   paused (interrupted)                [ago]    [elapsed]  [ago]    resume by hand
-        limit   pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID      WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        over    endless   cancelled                           [ago]    [elapsed]  [elapsed]  [ago]
+        person  endless   paused (interrupted)                [ago]    [elapsed]  [elapsed]  [ago]    resume by hand
+        limit   pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
 
         $ milepost ls --json
         /0/stop_reason: "cancelled"

@@ -103,7 +103,9 @@ fn b239_b404_a_row_has_every_field_of_the_ledger() {
             "status",
             "stop_reason",
             "updated_at",
+            "waiting_millis",
             "workflow",
+            "working_millis",
         ]
     );
     let ledger: Vec<_> = rows
@@ -121,7 +123,7 @@ fn b239_b404_a_row_has_every_field_of_the_ledger() {
     assert_eq!(
         ledger,
         [
-            json!(["new", "pending", null, "a worker starts it", null]),
+            json!(["new", "pending", null, "needs a worker", null]),
             json!(["nap", "paused", "step_paused", "resume 1 of 5", "acme"]),
             json!(["bad", "failed", "step_failed", "resume by hand", null]),
             json!(["done", "completed", "completed", null, null]),
@@ -141,8 +143,9 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
     session.milepost("show nap");
     session.reads(expect![[r#"
         $ milepost ls
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
 
         $ milepost show nap
         run nap of pausing: paused
@@ -180,8 +183,8 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
     session.document("show spin", &["/owner/liveness"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ID    WORKFLOW  STATUS   OWNER         STARTED  TOOK       UPDATED  NEXT
-        spin  endless   running  [pid]@[host]  [ago]    [elapsed]  [ago]
+        ID    WORKFLOW  STATUS   OWNER         STARTED  TOOK       WAITED     UPDATED  NEXT
+        spin  endless   running  [pid]@[host]  [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost show spin
         run spin of endless: running
@@ -202,8 +205,9 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
         # kill -9
 
         $ milepost ls
-        ID    WORKFLOW  STATUS   OWNER              STARTED  TOOK       UPDATED  NEXT
-        spin  endless   running  [pid]@[host] gone  [ago]    [elapsed]  [ago]    a worker takes it over
+        ! no worker is running: `milepost work` starts one
+        ID    WORKFLOW  STATUS   OWNER              STARTED  TOOK       WAITED     UPDATED  NEXT
+        spin  endless   running  [pid]@[host] gone  [ago]    [elapsed]  [elapsed]  [ago]    needs a worker
 
         $ milepost show spin
         run spin of endless: running
@@ -334,8 +338,9 @@ fn b441_what_is_not_shown_is_counted() {
     session.reads(expect![[r#"
         $ milepost ls --limit 1
         ! 3 older runs not shown; `--limit` shows more
-        ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK  UPDATED  NEXT
-        r3  hello     pending         [ago]          [ago]    a worker starts it
+        ! no worker is running: `milepost work` starts one
+        ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK  WAITED     UPDATED  NEXT
+        r3  hello     pending         [ago]          [elapsed]  [ago]    needs a worker
     "#]]);
 }
 

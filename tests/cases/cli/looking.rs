@@ -25,25 +25,28 @@ fn runs_are_listed_newest_first_and_filtered() {
     session.milepost("ls --limit 1");
     session.reads(expect![[r#"
         $ milepost ls
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
-        one  hello     completed                           [ago]    [elapsed]  [ago]
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
+        one  hello     completed                           [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost ls --status paused --status failed
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
 
         $ milepost ls --workflow hello
-        ID   WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
-        one  hello     completed         [ago]    [elapsed]  [ago]
+        ID   WORKFLOW  STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        one  hello     completed         [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost ls --status failed
         no matching runs (store: .milepost)
 
         $ milepost ls --limit 1
         ! 1 older run not shown; `--limit` shows more
-        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
-        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+        ! no worker is running: `milepost work` starts one
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [elapsed]  [ago]    in [left] (resume 1 of 5)
     "#]]);
 }
 
@@ -62,8 +65,8 @@ fn b244_a_row_that_cannot_be_read_does_not_hide_the_others() {
     session.reads(expect![[r#"
         $ milepost ls
         ! warning: run bad cannot be read: stored data is corrupted: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
-        ID    WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
-        good  hello     completed         [ago]    [elapsed]  [ago]
+        ID    WORKFLOW  STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        good  hello     completed         [ago]    [elapsed]  [elapsed]  [ago]
 
         $ milepost ls --json
         ! warning: run bad cannot be read: stored data is corrupted: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
@@ -124,6 +127,9 @@ fn the_journal_and_the_logs_can_be_read() {
         [time] try warn: attempt 1 of 2 fails
 
         $ milepost logs r --step other
+        ! error: run `r` has no step `other`
+        !   help: its steps are `try`
+        [exit 65]
 
         $ milepost replay r
         same as recorded: 7 events, 2 attempts

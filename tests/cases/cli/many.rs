@@ -114,6 +114,22 @@ fn b380_names_that_are_nearly_right_are_answered_with_the_right_ones() {
             65,
             "there is no file and no workflow `greet.tml`",
         ),
+        ("logs f --step colect", 65, "did you mean `collect`?"),
+        (
+            "logs f --step colect --follow",
+            65,
+            "did you mean `collect`?",
+        ),
+        ("logs f --step nothing", 65, "its steps are `collect`"),
+        ("logs f --step collect", 0, ""),
+        ("show f --at-step colect", 65, "did you mean `collect`?"),
+        ("approve f --step colect", 65, "did you mean `collect`?"),
+        ("cancel f --step colect[0]", 65, "did you mean `collect`?"),
+        ("replay f --step colect", 65, "did you mean `collect`?"),
+        ("replay f --with flacky=x.wasm", 65, "cannot read x.wasm"),
+        ("ls --workflow gret", 0, "did you mean `greet`?"),
+        ("ls --workflow gret --json", 0, "did you mean `greet`?"),
+        ("replay --all --workflow gret", 0, "did you mean `greet`?"),
     ] {
         let told = cli.run(line).expect(status);
         let all = told.stdout + &told.stderr;

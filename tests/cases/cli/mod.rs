@@ -2,6 +2,7 @@
 //! `tests/harness/session.rs`.
 
 mod advice;
+mod afterwards;
 mod beginning;
 mod bounded;
 mod calling;
@@ -25,6 +26,7 @@ mod going_on;
 mod graphs;
 mod history;
 mod keeping;
+mod labelling;
 mod language;
 mod ledger;
 mod listing;

@@ -116,7 +116,7 @@ fn a_replay_with_another_component_says_what_differs() {
 
         $ milepost replay r --with txet=other.wasm
         ! error: run `r` has no plugin `txet`
-        !   help: it has `text`
+        !   help: did you mean `text`?
         [exit 64]
 
         $ milepost replay r --with text
@@ -178,7 +178,8 @@ fn one_step_is_replayed_alone() {
         same as recorded: 7 events, 2 attempts
 
         $ milepost replay r --step other
-        ! error: no attempt at `other` in run `r` can be executed again
+        ! error: run `r` has no step `other`
+        !   help: its steps are `try`
         [exit 65]
     "#]]);
 }

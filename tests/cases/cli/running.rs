@@ -168,8 +168,8 @@ fn the_same_start_again_is_no_second_run() {
         [exit 65]
 
         $ milepost ls
-        ID   WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
-        one  hello     completed         [ago]    [elapsed]  [ago]
+        ID   WORKFLOW  STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        one  hello     completed         [ago]    [elapsed]  [elapsed]  [ago]
     "#]]);
     let line = "run hello.toml --input name=World --id one --json";
     assert_eq!(cli.run(line).expect(0).json(), cli.report("one"));

@@ -156,13 +156,13 @@ fn b285_everything_but_the_completed_and_the_cancelled_can_be_cancelled() {
         {"answer":"cancelled","id":"bad-kill","status":"cancelled"}
 
         $ milepost ls
-        ID          WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
-        bad-kill    failing   cancelled         [ago]    [elapsed]  [ago]
-        nap-kill    pausing   cancelled         [ago]    [elapsed]  [ago]
-        new-kill    hello     cancelled         [ago]               [ago]
-        bad-cancel  failing   cancelled         [ago]    [elapsed]  [ago]
-        nap-cancel  pausing   cancelled         [ago]    [elapsed]  [ago]
-        new-cancel  hello     cancelled         [ago]               [ago]
+        ID          WORKFLOW  STATUS     OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        bad-kill    failing   cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+        nap-kill    pausing   cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+        new-kill    hello     cancelled         [ago]               [elapsed]  [ago]
+        bad-cancel  failing   cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+        nap-cancel  pausing   cancelled         [ago]    [elapsed]  [elapsed]  [ago]
+        new-cancel  hello     cancelled         [ago]               [elapsed]  [ago]
     "#]]);
 }
 

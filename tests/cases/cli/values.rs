@@ -59,7 +59,7 @@ fn a_signal_without_data_wakes_the_step_that_paused_for_it() {
         [exit 2]
 
         $ milepost signal s go
-        run s received `go`; a worker or `milepost resume s` continues it
+        run s received `go`; no worker is running: `milepost resume s` continues it
 
         $ milepost resume s
         ! run s: resumed, 0 completed steps kept
@@ -165,7 +165,7 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
         [exit 64]
 
         $ milepost signal s go --data 18446744073709551615
-        run s received `go`; a worker or `milepost resume s` continues it
+        run s received `go`; no worker is running: `milepost resume s` continues it
 
         $ milepost resume s
         ! run s: resumed, 0 completed steps kept

@@ -55,11 +55,11 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         /inbox/1 is missing
 
         $ milepost ls
-        ID  WORKFLOW  STATUS                OWNER  STARTED  TOOK       UPDATED  NEXT
-        r   signal    paused (step_paused)         [ago]    [elapsed]  [ago]    signal go
+        ID  WORKFLOW  STATUS                OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        r   signal    paused (step_paused)         [ago]    [elapsed]  [elapsed]  [ago]    signal go
 
         $ milepost signal r go --data @data.json
-        run r received `go`; a worker or `milepost resume r` continues it
+        run r received `go`; no worker is running: `milepost resume r` continues it
 
         $ milepost ls --json
         /0/status: "paused"
@@ -158,7 +158,7 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
     assert_eq!(
         decided,
         json!({
-            "id": "r", "answer": "approved", "path": "gate", "taken": true, "repeated": false, "status": "paused", "rework_left": null, "held": false, "continues": "worker"
+            "id": "r", "answer": "approved", "path": "gate", "taken": true, "repeated": false, "status": "paused", "rework_left": null, "held": false, "continues": "worker", "worker_present": false
         })
     );
     let run = cli.shown("r");
@@ -198,7 +198,7 @@ fn b302_the_second_decision_leaves_no_event_and_another_one_is_refused() {
     session.milepost("resume r");
     session.reads(expect![[r#"
         $ milepost approve r --by ada
-        `gate` of run r is approved; a worker or `milepost resume r` continues it
+        `gate` of run r is approved; no worker is running: `milepost resume r` continues it
 
         $ milepost approve r
         nothing to approve: `gate` of run `r` was approved by ada at [time]; the first decision counts, and the run is paused
@@ -332,7 +332,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
         [exit 65]
 
         $ milepost approve r --step gate
-        `gate` of run r is approved; a worker or `milepost resume r` continues it
+        `gate` of run r is approved; no worker is running: `milepost resume r` continues it
     "#]]);
 }
 
@@ -473,8 +473,8 @@ fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
         after  pending                              30m (engine)
 
         $ milepost ls --store s
-        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
-        r   gate      paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       WAITED     UPDATED  NEXT
+        r   gate      paused (waiting_for_approval)         [ago]    [elapsed]  [elapsed]  [ago]    approve or reject
     "#]]);
 }
 
@@ -529,7 +529,7 @@ fn what_is_ready_is_not_due_some_time() {
     session.milepost("show r");
     session.reads(expect![[r#"
         $ milepost approve r
-        `gate` of run r is approved; a worker or `milepost resume r` continues it
+        `gate` of run r is approved; no worker is running: `milepost resume r` continues it
 
         $ milepost show r
         run r of gate: paused
@@ -662,7 +662,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         [exit 2]
 
         $ milepost signal s go
-        run s received `go`; a worker or `milepost resume s` continues it
+        run s received `go`; no worker is running: `milepost resume s` continues it
 
         $ milepost resume s
         ! run s: resumed, 1 completed step kept
@@ -683,7 +683,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         [exit 2]
 
         $ milepost signal s go --data 7
-        run s received `go`; a worker or `milepost resume s` continues it
+        run s received `go`; no worker is running: `milepost resume s` continues it
 
         # a worker took it
 
@@ -803,7 +803,7 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
         [exit 2]
 
         $ milepost approve x
-        `g1` of run x is approved; a worker or `milepost resume x` continues it
+        `g1` of run x is approved; no worker is running: `milepost resume x` continues it
 
         $ milepost resume x
         ! run x: resumed, 1 completed step kept
@@ -981,7 +981,7 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         /stop_reason: "waiting_for_approval"
 
         $ milepost approve long-id
-        `gate` of run long-id is approved; a worker or `milepost resume long-id` continues it
+        `gate` of run long-id is approved; no worker is running: `milepost resume long-id` continues it
 
         $ milepost resume long
         ! run long-id: resumed, 1 completed step kept
@@ -1065,7 +1065,7 @@ fn a_signal_that_comes_again_when_the_run_waits_for_the_next_one_is_told_as_take
     session.document("signal r go --token 1", &["/answer", "/continues"]);
     session.reads(expect![[r#"
         $ milepost signal r go --token 1
-        run r received `go`; a worker or `milepost resume r` continues it
+        run r received `go`; no worker is running: `milepost resume r` continues it
 
         $ milepost signal r go --token 1
         run r received `go` before; it is paused and waits for `on`

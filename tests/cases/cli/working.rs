@@ -43,7 +43,7 @@ fn a_submitted_run_waits_for_a_worker() {
     session.milepost("ls");
     session.reads(expect![[r#"
         $ milepost submit hello.toml --input name=x --id one
-        ! run one is pending; a worker (`milepost work`) or `milepost resume one` starts it
+        ! run one is pending; no worker is running: `milepost work` or `milepost resume one` starts it
         one
 
         # a script can take the id as it is
@@ -52,14 +52,14 @@ fn a_submitted_run_waits_for_a_worker() {
         three
 
         $ milepost submit hello.toml --input name=y --id two --json
-        ! run two is pending; a worker (`milepost work`) or `milepost resume two` starts it
+        ! run two is pending; no worker is running: `milepost work` or `milepost resume two` starts it
         /id: "two"
         /status: "pending"
         /inputs: {"name":"y"}
 
         $ milepost submit hello.toml --input name=x --id one
         ! run one already exists, with the same workflow and inputs
-        ! run one is pending; a worker (`milepost work`) or `milepost resume one` starts it
+        ! run one is pending; no worker is running: `milepost work` or `milepost resume one` starts it
         one
 
         $ milepost submit hello.toml --input name=z --id one --json
@@ -67,10 +67,11 @@ fn a_submitted_run_waits_for_a_worker() {
         [exit 65]
 
         $ milepost ls
-        ID     WORKFLOW  STATUS   OWNER  STARTED  TOOK  UPDATED  NEXT
-        two    hello     pending         [ago]          [ago]    a worker starts it
-        three  hello     pending         [ago]          [ago]    a worker starts it
-        one    hello     pending         [ago]          [ago]    a worker starts it
+        ! no worker is running: `milepost work` starts one
+        ID     WORKFLOW  STATUS   OWNER  STARTED  TOOK  WAITED     UPDATED  NEXT
+        two    hello     pending         [ago]          [elapsed]  [ago]    needs a worker
+        three  hello     pending         [ago]          [elapsed]  [ago]    needs a worker
+        one    hello     pending         [ago]          [elapsed]  [ago]    needs a worker
     "#]]);
     let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
     assert_eq!(status_of(&cli, drawn.trim()), "pending");
@@ -230,7 +231,7 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     worker.wait().expect(128 + 9);
     let row = &cli.run("ls --json").expect(0).json()[0];
     assert_eq!(row["owner"]["liveness"], "gone");
-    assert_eq!(row["next_action"], "a worker takes it over");
+    assert_eq!(row["next_action"], "needs a worker");
     let mut second = cli.start("work --verbose");
     second.until("run spin: taken over from a process that is gone");
     second.until("spin: step spin: started");

@@ -190,6 +190,7 @@ async fn a_start_of_the_same_id_takes_the_run_over_under_what_it_carries() {
     let options = milepost::engine::StartOptions {
         id: Some(r1()),
         control: Control::default(),
+        ..Default::default()
     };
     let report = rig.engine().run(workflow, inputs, options).await.unwrap();
     assert_eq!(report.status, Status::Paused);

@@ -54,6 +54,7 @@ async fn run(rig: &Rig, count: Value) -> RunReport {
     let options = StartOptions {
         id: Some(r1()),
         control: Control::default(),
+        ..StartOptions::default()
     };
     let inputs = BTreeMap::from([("count".to_owned(), count)]);
     let engine = rig.engine();
@@ -202,6 +203,7 @@ type = 'json'
         let options = StartOptions {
             id: Some(id.clone()),
             control: Control::default(),
+            ..StartOptions::default()
         };
         let workflow = engine.open(rig.file()).unwrap();
         let report = engine.run(workflow, inputs, options).await.unwrap();

@@ -108,7 +108,7 @@ impl Claims for FarStore {
         self.change(self.inner.keep(held, renew))
     }
 
-    hand_on! { offer give_up mark_detached look }
+    hand_on! { offer give_up mark_detached look present absent workers }
 }
 
 impl Watch for FarStore {
@@ -142,7 +142,7 @@ impl Claims for LateLooks {
         })
     }
 
-    hand_on! { offer keep give_up mark_detached }
+    hand_on! { offer keep give_up mark_detached present absent workers }
 }
 
 impl Watch for LateLooks {
@@ -164,6 +164,7 @@ fn start(n: usize) -> StartOptions {
     StartOptions {
         id: Some(id(n)),
         control: Control::default(),
+        ..StartOptions::default()
     }
 }
 

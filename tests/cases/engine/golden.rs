@@ -76,6 +76,7 @@ fn options(run: &str) -> StartOptions {
     StartOptions {
         id: Some(id(run)),
         control: Control::default(),
+        ..StartOptions::default()
     }
 }
 

@@ -155,6 +155,45 @@ async fn b231_b235_durations_stop_where_the_run_stopped() {
     assert_eq!(report().steps[1].ended_at, report().ended_at);
 }
 
+/// What a list says of the time of a run: in the queue, at work, and where it stood.
+#[tokio::test]
+async fn b235_a_list_tells_working_and_waiting_apart() {
+    let body = "[[step]]\nid = \"a\"\nuse = \"p/a\"\n[[step]]\nid = \"go\"\nwait = { signal = \"go\" }\n\
+                [[step]]\nid = \"b\"\nuse = \"p/b\"\n";
+    let script = Script::new();
+    let rig = Rig::sqlite(body, &script);
+    for (step, seconds) in [("a", 3), ("b", 4)] {
+        let clock = rig.clock.clone();
+        script.answer(step, move |call| {
+            clock.advance(Duration::from_secs(seconds));
+            at(call)
+        });
+    }
+    let engine = rig.engine();
+    let spent = async || {
+        let spent = engine
+            .spent(&rig.row(), Clock::now(&rig.clock))
+            .await
+            .unwrap();
+        let seconds = |of: Option<Duration>| of.map(|of| of.as_secs());
+        (seconds(spent.working), seconds(spent.waiting))
+    };
+    let pass = |seconds| rig.clock.advance(Duration::from_secs(seconds));
+    rig.submit("r1").await;
+    pass(100);
+    assert_eq!(spent().await, (None, Some(100)));
+    rig.work().await;
+    assert_eq!(rig.row().status, Status::Paused);
+    pass(1_000);
+    assert_eq!(spent().await, (Some(3), Some(1_100)));
+    let run = milepost_tests::rig::r1();
+    engine.signal(&run, "go", &json!(1)).await.unwrap();
+    rig.work().await;
+    assert_eq!(rig.row().status, Status::Completed);
+    pass(5_000);
+    assert_eq!(spent().await, (Some(7), Some(1_100)), "it is over");
+}
+
 /// A list counts as the report does: not the time in the queue, and of a run that stands still not what comes to it then.
 #[tokio::test]
 async fn b235_a_list_counts_from_the_first_claim_to_where_the_run_stopped() {

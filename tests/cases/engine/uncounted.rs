@@ -36,6 +36,7 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
         claim: None,
         head: Head {
             workflow: row.workflow,
+            labels: row.labels,
             status: row.status,
             moves_by_itself: row.status == Status::Paused,
             cancelling: false,

@@ -16,7 +16,7 @@ use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::stop::StopCode;
-use milepost_tests::faulty::{Fault, FaultyStore};
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script};
 
@@ -49,6 +49,50 @@ async fn submitted_runs_are_driven_to_their_end() {
     let worked = rig.work().await;
     assert_eq!((worked.taken, worked.ended[&Status::Completed]), (3, 3));
     assert_eq!(rig.script.calls().len(), 6);
+}
+
+/// Whoever hands a run on knows whether somebody is there to take it: one that works, not one that was told to stop, and not one that
+/// says nothing any more.
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_there_from_its_beginning_to_its_last_offer() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let engine = rig.engine();
+    let there = async || engine.has_worker().await.unwrap();
+    assert!(!there().await);
+    rig.submit("r1").await;
+    let control = Control::default();
+    let mut working = Box::pin(engine.work(working(1, &control)));
+    gate.holds(&mut working).await;
+    assert!(there().await);
+    control.ask(Request::new(Demand::Release, "a test"));
+    let told = async {
+        while there().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        _ = &mut working => panic!("it has a run in flight"),
+        () = told => {}
+    }
+    gate.open();
+    working.await;
+    assert!(!there().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_process_is_gone_is_there_no_more_whatever_it_said() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let engine = rig.engine();
+    let there = async || engine.has_worker().await.unwrap();
+    let lease = limits::LEASE;
+    rig.store.present(dead_process(), lease).now().unwrap();
+    assert!(!there().await);
+    let other = elsewhere();
+    rig.store.present(other.clone(), lease).now().unwrap();
+    assert!(there().await, "nobody here can tell, and it said so");
+    rig.store.absent(&other).now().unwrap();
+    assert!(!there().await);
 }
 
 #[tokio::test(start_paused = true)]

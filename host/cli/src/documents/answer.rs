@@ -97,6 +97,28 @@ pub(crate) enum Cancelled {
     Several(Several),
 }
 
+/// What `signal` prints.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what two types are written as")]
+pub(crate) enum AfterSignal {
+    /// What became of the signal.
+    Signalled(Signalled),
+    /// With `--resume`: where the run stands then.
+    Run(Box<Run>),
+}
+
+/// What `approve` and `reject` print.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what two types are written as")]
+pub(crate) enum AfterDecision {
+    /// What the decision did.
+    Decided(Decided),
+    /// With `--resume`: where the run stands then.
+    Run(Box<Run>),
+}
+
 /// What several runs came to whose ids stood on stdin, in their order.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it only describes what is put together of others")]
@@ -150,6 +172,8 @@ pub(crate) struct Signalled {
     pub(crate) held: bool,
     /// Who continues the run after the signal; null when nobody does.
     pub(crate) continues: Option<Continues>,
+    /// Whether a worker is there now.
+    pub(crate) worker_present: bool,
     /// Names of the signals that the run waits for where it stands.
     pub(crate) awaits: Vec<String>,
     /// Names that the workflow waits for and that this one was probably meant to be.
@@ -167,7 +191,12 @@ pub(crate) enum SignalAnswer {
 }
 
 impl Signalled {
-    pub(crate) fn new(run: &RunId, signal: &str, sent: &milepost::engine::Signalled) -> Self {
+    pub(crate) fn new(
+        run: &RunId,
+        signal: &str,
+        sent: &milepost::engine::Signalled,
+        worker: bool,
+    ) -> Self {
         Self {
             id: run.clone(),
             signal: signal.to_owned(),
@@ -178,6 +207,7 @@ impl Signalled {
             status: sent.status,
             held: sent.held,
             continues: sent.goes_on.then_some(Continues::Worker),
+            worker_present: worker,
             awaits: sent.waits_for.iter().cloned().collect(),
             nearest: sent.nearest.clone(),
         }
@@ -206,10 +236,12 @@ pub(crate) struct Decided {
     pub(crate) held: bool,
     /// Who continues the run after the decision; null when nobody does.
     pub(crate) continues: Option<Continues>,
+    /// Whether a worker is there now.
+    pub(crate) worker_present: bool,
 }
 
 impl Decided {
-    pub(crate) fn new(run: &RunId, decided: &milepost::engine::Decided) -> Self {
+    pub(crate) fn new(run: &RunId, decided: &milepost::engine::Decided, worker: bool) -> Self {
         Self {
             id: run.clone(),
             answer: decided.decision,
@@ -220,11 +252,12 @@ impl Decided {
             rework_left: decided.rework_left,
             held: decided.held,
             continues: decided.goes_on.then_some(Continues::Worker),
+            worker_present: worker,
         }
     }
 
     /// The same was decided before.
-    pub(crate) fn before(earlier: &EarlierDecision) -> Self {
+    pub(crate) fn before(earlier: &EarlierDecision, worker: bool) -> Self {
         Self {
             id: earlier.run.clone(),
             answer: earlier.decision,
@@ -235,6 +268,7 @@ impl Decided {
             rework_left: None,
             held: earlier.held,
             continues: earlier.goes_on.then_some(Continues::Worker),
+            worker_present: worker,
         }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) struct ReplayedAll {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct NotReplayable {
     /// The run.
-    pub(crate) run: RunId,
+    pub(crate) id: RunId,
     /// Why not.
     pub(crate) reason: String,
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use milepost::core::definition::Join;
 use milepost::core::event::{Fork, Parent, Skip};
 use milepost::core::ids::{Digest, Epoch, Path, RunId, StepId};
+use milepost::core::labels::Labels;
 use milepost::core::outcome::StepError;
 use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
@@ -13,6 +15,7 @@ use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::{LogDropped, TapeNote};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
+use milepost::engine::Spent;
 use milepost::history::Past;
 use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
@@ -21,7 +24,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::kept::KeptArtifact;
-use crate::{row, words};
+use crate::row::{self, Foreseen};
+use crate::words;
 
 /// A run, whole.
 #[derive(Serialize, JsonSchema)]
@@ -57,6 +61,9 @@ pub(crate) struct Run {
     /// Where it began, if it is the fork of another run.
     #[serde(skip_serializing_if = "Option::is_none")]
     forked_from: Option<ForkedFrom>,
+    /// What whoever started it called it by.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     /// How many runs it has started, by status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     children: BTreeMap<String, usize>,
@@ -627,6 +634,7 @@ impl From<&RunReport> for Run {
             plugins: report.plugins.clone(),
             parent: report.parent.clone(),
             forked_from: report.fork.as_ref().map(ForkedFrom::from),
+            labels: report.labels.clone(),
             children: report
                 .children
                 .iter()
@@ -742,6 +750,12 @@ pub(crate) struct Row {
     /// The run that has started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<RunId>,
+    /// The run that it is a fork of. It may have been removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forked_from: Option<RunId>,
+    /// What whoever started it called it by.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     /// Status.
     status: Status,
     /// Why it ended or stopped, in one word: `completed`, or the code of its stop; null while it runs.
@@ -758,6 +772,11 @@ pub(crate) struct Row {
     created_at: Timestamp,
     /// When something was recorded last. (Renewing a claim records nothing.)
     updated_at: Timestamp,
+    /// Milliseconds that it was at work: from each claim to where it stopped, or to what was recorded last; null before its first claim.
+    working_millis: Option<u64>,
+    /// Milliseconds that it waited, up to what was recorded last: for its first claim, and wherever it was paused or had failed; null
+    /// where that is not known.
+    waiting_millis: Option<u64>,
     /// Who owns it and whether that process is alive, while it runs.
     owner: Option<Owner>,
     /// What somebody asked of it, until that is met.
@@ -772,18 +791,24 @@ pub(crate) struct Row {
     epoch: Epoch,
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Row {
     /// One that is `over` has failed, and nobody can resume it.
-    /// `beside` says that its due time is that of something else than what it names.
     pub(crate) fn new(
         row: &RunRow,
         owner: Option<&OwnerReport>,
-        (over, beside): (bool, bool),
+        spent: Spent,
+        (over, foreseen): (bool, Foreseen),
     ) -> Self {
         Self {
             id: row.id.clone(),
             workflow: row.workflow.clone(),
             parent: row.parent.clone(),
+            forked_from: row.forked_from.clone(),
+            labels: row.labels.clone(),
             status: row.status,
             stop_reason: match row.status {
                 Status::Completed => Some("completed".to_owned()),
@@ -793,7 +818,7 @@ impl Row {
                 | Status::Failed
                 | Status::Cancelled => row.stop_code.clone(),
             },
-            next_action: row::next_action(row, owner, beside).filter(|_| !over),
+            next_action: row::next_action(row, owner, foreseen).filter(|_| !over),
             due_at: row.due_at,
             awaits: row
                 .awaits
@@ -804,6 +829,8 @@ impl Row {
             provider: row.provider.clone(),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            working_millis: spent.working.map(millis),
+            waiting_millis: spent.waiting.map(millis),
             owner: owner.map(Owner::from),
             request: row.request.as_ref().map(Request::from),
             recoveries: row.recoveries,

@@ -6,7 +6,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Cancelled, Decided, Resumed, Signalled, Stopped};
+use super::answer::{AfterDecision, AfterSignal, Cancelled, Resumed, Stopped};
 use super::bundle::{Exported, Imported};
 use super::called::Called;
 use super::component::{Backtraces, Component};
@@ -39,9 +39,9 @@ const VERBS: [(&str, Of); 43] = [
     ("fork", of::<Run>),
     ("rerun", of::<Run>),
     ("compensate", of::<Run>),
-    ("signal", of::<Signalled>),
-    ("approve", of::<Decided>),
-    ("reject", of::<Decided>),
+    ("signal", of::<AfterSignal>),
+    ("approve", of::<AfterDecision>),
+    ("reject", of::<AfterDecision>),
     ("pause", of::<Stopped>),
     ("cancel", of::<Cancelled>),
     ("kill", of::<Stopped>),

@@ -126,7 +126,7 @@ pub(crate) struct Collected {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct KeptRun {
     /// The run.
-    pub(crate) run: RunId,
+    pub(crate) id: RunId,
     /// Why.
     pub(crate) reason: String,
 }

@@ -61,8 +61,9 @@ codes! {
     ClaimLost = "claim_lost", TryAgain,
         "Another process took the run over while this one drove it, because this one stood still for too long. What it had recorded \
          before is kept.";
-    Conflict = "conflict", Failed,
-        "The key has another revision than the one that was to be changed: somebody was faster. Nothing was changed.";
+    Conflict = "conflict", TryAgain,
+        "The key has another revision than the one that was to be changed: somebody was faster. Nothing was changed. \
+         Read it again, and try again with the revision that it has.";
     DamagedRecord = "damaged_record", Unavailable,
         "What is recorded of the run contradicts itself or cannot be read. Other runs are not affected. `milepost doctor` lists all \
          damage; restore the store from a backup, or start a new run.";
@@ -157,6 +158,9 @@ codes! {
     SignalRefused = "signal_refused", Invalid,
         "The signal cannot be kept: its name or its data is not valid, it is too large, its token was used for another signal, or \
          the run is over.";
+    StillRunning = "still_running", TryAgain,
+        "The run was asked to stop and has not stopped in the time that `--wait` gives. The request stands: look later, or end the run at once \
+         with `milepost kill`.";
     Stdout = "stdout", Unavailable,
         "What the program printed could not be written: the disk is full or the file is gone. `milepost show` says how the run stands.";
     Stopped = "stopped", Failed,
@@ -190,6 +194,8 @@ codes! {
         "The workflow has no plugin of that name.";
     UnknownSignal = "unknown_signal", Invalid,
         "No step of the workflow waits for a signal of that name. The help names the ones that it waits for.";
+    UnknownStep = "unknown_step", Invalid,
+        "The workflow of the run has no step of that name. The help names the ones that were probably meant, or those that it has.";
     UnreadableDebugInformation = "unreadable_debug_information", Invalid,
         "The component's debug information could not be read within its limits. Build the component with `debug = true`, \
          and do not strip it.";

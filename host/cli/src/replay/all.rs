@@ -15,6 +15,7 @@ use crate::drive::wait;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format;
+use crate::meant;
 use crate::text::Text;
 
 /// What came of all of them.
@@ -55,6 +56,13 @@ pub(super) fn run(
         }
     }
     let cx = replaying.cx;
+    if let Some(workflow) = &args.workflow
+        && summary.is_empty()
+        && let Some(meant) =
+            wait(async { Ok::<_, Failure>(meant::workflow(store.as_ref(), workflow).await) })?
+    {
+        cx.note(meant);
+    }
     let exit = match (summary.different.is_empty(), summary.failed.is_empty()) {
         (true, false) => Exit::Unavailable,
         (same, _) => exit(same),
@@ -63,6 +71,10 @@ pub(super) fn run(
 }
 
 impl Summary {
+    fn is_empty(&self) -> bool {
+        self.same + self.untouched == 0 && self.different.is_empty() && self.failed.is_empty()
+    }
+
     fn take(&mut self, replayed: Replayed, with_others: bool) {
         let (events, attempts, skipped) = counts(&replayed);
         self.events += events;
@@ -85,8 +97,8 @@ impl Summary {
             failed: self
                 .failed
                 .iter()
-                .map(|(run, reason)| NotReplayable {
-                    run: run.clone(),
+                .map(|(id, reason)| NotReplayable {
+                    id: id.clone(),
                     reason: reason.clone(),
                 })
                 .collect(),

@@ -27,7 +27,7 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::world_args::SecretArgs;
-use super::{documents, format, moment, narration, place, recorded, shell};
+use super::{documents, format, meant, moment, narration, place, recorded, shell};
 
 /// Execute a recorded run again and compare
 ///
@@ -133,7 +133,8 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
         && replayed.is_same()
     {
         let message = format!("no attempt at `{path}` in run `{run}` can be executed again");
-        return Err(Failure::new(Code::NotBegun, message));
+        let failure = Failure::new(Code::NotBegun, message);
+        return Err(meant::at(failure, store.as_ref(), &run, &path.to_string()));
     }
     Ok(cx.reply(
         exit(replayed.is_same()),
@@ -231,10 +232,11 @@ impl Replaying<'_> {
             Some(name) => {
                 let message = format!("run `{run}` has no plugin `{}`", Shown(name));
                 let names: Vec<String> = has.keys().map(|name| format!("`{name}`")).collect();
-                let help = match names.is_empty() {
+                let near = meant::question(name, has.keys().map(String::as_str));
+                let help = near.unwrap_or_else(|| match names.is_empty() {
                     true => "it has none".to_owned(),
                     false => format!("it has {}", names.join(", ")),
-                };
+                });
                 Err(Failure::new(Code::Usage, message).help(help))
             }
         }

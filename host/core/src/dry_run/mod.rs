@@ -17,6 +17,7 @@ use crate::decide::{ChildStanding, ChildStarted, child_standing};
 use crate::definition::{Definition, Step, StepKind};
 use crate::event::{ChildEnding, Event, RunCreated, WaitEvent};
 use crate::ids::{Path, RunId};
+use crate::labels::Labels;
 use crate::limits;
 use crate::outcome::Outcome;
 use crate::payload::Payload;
@@ -258,5 +259,6 @@ fn created(run: RunId, definition: &Definition, inputs: Payload, seed: u64) -> R
         parent: None,
         redacted: Vec::new(),
         fork: None,
+        labels: Labels::default(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Path, RunId, StepId};
+use crate::labels::Labels;
 use crate::payload::Payload;
 use crate::rules::Rules;
 use crate::state::{Ending, StepRecord};
@@ -130,6 +131,9 @@ pub struct RunCreated {
     /// What it begins with, if it is the fork of another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
+    /// What whoever started it called it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// Where a run begins that is the fork of another one.

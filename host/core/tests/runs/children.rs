@@ -3,6 +3,7 @@
 use milepost_core::decide::{ChildStanding, child_gone, child_run, child_standing};
 use milepost_core::event::{ClaimCause, Entry, Event, Parent, RunCreated, RunEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::outcome::codes;
 use milepost_core::payload::Payload;
 use milepost_core::request::resume::ResumeBy;
@@ -44,6 +45,7 @@ pub(crate) fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
         }),
         redacted: Vec::new(),
         fork: None,
+        labels: Labels::default(),
     };
     let entry = |seq, epoch, event: RunEvent| Entry {
         seq,

@@ -8,6 +8,7 @@ use milepost_core::event::{
     AttemptStarted, ClaimCause, Entry, Event, ForEachEvent, RunCreated, RunEvent, StepEvent,
 };
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::payload::Payload;
 use milepost_core::rules::Rules;
 use milepost_core::state::{Rejected, RunState};
@@ -37,6 +38,7 @@ impl Run {
             parent: None,
             redacted: Vec::new(),
             fork: None,
+            labels: Labels::default(),
         };
         let state = RunState::create(&entry(1, RunEvent::Created(created).into())).unwrap();
         let mut run = Self {

@@ -12,6 +12,7 @@ use milepost_core::definition::{Around, Child, Children, Definition};
 use milepost_core::event::{ClaimCause, Entry, Event, Fork, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
+use milepost_core::labels::Labels;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::replay::check_from;
@@ -222,6 +223,7 @@ impl Sim {
                 parent: None,
                 redacted: Vec::new(),
                 fork,
+                labels: Labels::default(),
             })),
         };
         let state = RunState::create(&entry).unwrap();

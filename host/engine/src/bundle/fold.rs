@@ -12,6 +12,7 @@ use milepost_core::wait::Wait;
 use serde_json::Value;
 
 use super::manifest::Kind;
+use super::worked::Worked;
 
 /// A journal, folded.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Folded {
     pub(super) children: Vec<RunId>,
     /// Attempts that may have a tape apart, by the event that started each, and what their end says of it.
     pub(super) tapes: BTreeMap<u64, Option<TapeReference>>,
+    /// How long the run was at work.
+    pub(super) worked: Worked,
     /// Attempts without an end so far.
     open: BTreeMap<(String, u32), u64>,
 }
@@ -41,6 +44,9 @@ impl Folded {
             Some(state) => {
                 state.apply(entry).map_err(|error| error.to_string())?;
             }
+        }
+        if let Some(state) = &self.state {
+            self.worked.take(entry, state.phase().status());
         }
         self.note_carried(&entry.event);
         let values = entry.event.payloads().filter_map(Payload::blob);

@@ -27,6 +27,7 @@ mod manifest;
 mod place;
 mod read;
 mod redact;
+mod worked;
 mod write;
 
 pub use self::error::{BundleError, Refused};

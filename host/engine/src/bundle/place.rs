@@ -221,7 +221,7 @@ fn is_stand(entry: &StoredEntry, standing: &Standing) -> bool {
 
 /// The write that makes a run, and whether it would go on by itself otherwise.
 fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bool), BundleError> {
-    let mut state = run.state.clone();
+    let (mut state, mut worked) = (run.state.clone(), run.worked.clone());
     let mut entries = run.lines.entries.clone();
     let mut held = false;
     if let Standing::Still { by, at } = standing {
@@ -237,6 +237,7 @@ fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bo
             let rejected =
                 |error: milepost_core::state::Rejected| BundleError::Engine(error.into());
             state.apply(&entry).map_err(rejected)?;
+            worked.take(&entry, state.phase().status());
             entries.push(StoredEntry {
                 seq: entry.seq,
                 at: entry.at,
@@ -286,10 +287,12 @@ fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bo
                 .parent
                 .as_ref()
                 .map(|parent| parent.run.clone()),
+            forked_from: state.created().fork.as_ref().map(|f| f.run.clone()),
             ..Kin::default()
         },
         moved: Some(Moved {
             epoch: state.epoch(),
+            worked: worked.time(),
             memos: run.lines.memos.clone(),
         }),
     };

@@ -22,6 +22,7 @@ use super::lines::{self, Lines};
 use super::manifest::{
     ArtifactEntry, FORMAT, Kind, MANIFEST, Manifest, Part, Record, SEAL, SEAL_BYTES, unseal,
 };
+use super::worked::Worked;
 use crate::attempt::LogLine;
 use crate::child_workflows;
 
@@ -42,6 +43,7 @@ pub struct Bundle {
 pub(super) struct Run {
     pub(super) lines: Lines,
     pub(super) state: RunState,
+    pub(super) worked: Worked,
     /// Blobs that it uses, all of them among those of the file.
     pub(super) named: BTreeSet<Digest>,
     pub(super) artifacts: Vec<ArtifactEntry>,
@@ -307,6 +309,7 @@ impl Checker<'_> {
         self.artifacts(number)?;
         self.used.extend(&named);
         let made = folded.made.clone();
+        let worked = folded.worked.clone();
         let Some(state) = folded.into_state() else {
             return Err(Refused::file("it has a run without events").into());
         };
@@ -321,6 +324,7 @@ impl Checker<'_> {
         Ok(Run {
             lines,
             state,
+            worked,
             named,
             artifacts: self.manifest.runs[number].artifacts.clone(),
         })

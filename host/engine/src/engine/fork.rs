@@ -94,6 +94,7 @@ impl Engine {
                 from: from.to_vec(),
                 kept,
             }),
+            labels: origin.created().labels.clone(),
         };
         let now = self.shared.clock.now();
         let event = Event::Run(RunEvent::Created(created.clone()));

@@ -28,6 +28,7 @@ mod loads;
 mod observer;
 mod orphans;
 mod posting;
+mod presence;
 mod shared;
 mod span;
 mod stops;
@@ -44,6 +45,7 @@ use milepost_core::effect::Artifact;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::grants::Narrowing;
 use milepost_core::ids::{Path as StepPath, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::recovery::lease_holds;
@@ -71,6 +73,7 @@ pub use milepost_core::request::approve::EarlierDecision;
 pub use milepost_core::request::deadline::{Holds, TimedOut};
 pub use milepost_core::request::stop::Demand;
 pub use observer::{Notice, Observer, Trouble, Unobserved};
+pub use span::Spent;
 pub use stops::StopAnswer;
 pub use sweep::Swept;
 pub use taken::Taken;
@@ -159,6 +162,8 @@ pub struct StartOptions {
     /// The run's id; drawn at random when absent. Starting the same id with the same workflow and inputs again is not a
     /// second run.
     pub id: Option<RunId>,
+    /// What it is called by, to find it again.
+    pub labels: Labels,
     /// By which the run can be asked to stop.
     pub control: Control,
 }
@@ -352,6 +357,7 @@ impl Engine {
             parent: None,
             redacted: Vec::new(),
             fork: None,
+            labels: options.labels.clone(),
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
@@ -370,7 +376,8 @@ impl Engine {
     ) -> Result<Recorded, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run).await?;
         let (created, now) = (&recorded.state.created(), &recorded.state.binding());
-        if let Some(taken) = Taken::otherwise_forked(created, wanted) {
+        let otherwise = Taken::otherwise_forked(created, wanted);
+        if let Some(taken) = otherwise.or_else(|| Taken::otherwise_labelled(created, wanted)) {
             return Err(EngineError::IdTaken(Box::new(taken)));
         }
         if created.inputs != wanted.inputs

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milepost_core::event::{Event, RunEvent};
-use milepost_core::ids::RunId;
+use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
@@ -14,7 +14,45 @@ use crate::store::{RunRow, StoreError};
 /// stands still.
 const FEW: u64 = 16;
 
+/// What a run has spent its time with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// How long it was at work: from each claim to where it stopped. `None` before its first claim.
+    pub working: Option<Duration>,
+    /// How long it waited: for its first claim, and wherever it was paused or had failed, until it ended or until now. `None` where that
+    /// is not known apart from its work, as for a run that an older program has created.
+    pub waiting: Option<Duration>,
+}
+
 impl Engine {
+    /// How long a run has worked and waited.
+    ///
+    /// # Errors
+    /// [`StoreError`] when its journal has to be read, and cannot be.
+    pub async fn spent(&self, row: &RunRow, now: Timestamp) -> Result<Spent, StoreError> {
+        let Some(work) = row.worked else {
+            return Ok(Spent {
+                working: self.took(row, now).await?,
+                waiting: None,
+            });
+        };
+        // Of what its owner did after its last write, nothing is known.
+        let until = match self.owner_may_live(row) {
+            true => now,
+            false => row.updated_at,
+        };
+        let present = work.since.map(|since| until.since(since));
+        let working = work.before + present.unwrap_or_default();
+        let end = match row.status {
+            Status::Pending | Status::Running | Status::Paused => now,
+            Status::Completed | Status::Failed | Status::Cancelled => row.updated_at,
+        };
+        Ok(Spent {
+            working: (row.epoch != Epoch(0)).then_some(working),
+            waiting: Some(end.since(row.created_at).saturating_sub(working)),
+        })
+    }
+
     /// How long a run has been under way: from its first claim to where it stopped, or until now while it runs, as
     /// [`RunReport::duration_millis`](crate::report::RunReport::duration_millis) counts it. `None` before its first claim.
     ///

@@ -17,6 +17,8 @@ pub struct Taken {
     pub definition: bool,
     /// Whether it is the fork of another run, or from elsewhere, or only one of them is a fork.
     pub fork: bool,
+    /// Whether its labels differ.
+    pub labels: bool,
     /// Names of the inputs that differ.
     pub inputs: Vec<String>,
     /// Names of the plugins whose component differs.
@@ -32,13 +34,30 @@ impl Taken {
             Some((fork.run.clone(), fork.seq, fork.from.clone()))
         };
         (begins(existing) != begins(wanted)).then(|| Self {
+            fork: true,
+            ..Self::nothing(wanted)
+        })
+    }
+
+    /// The same where their labels differ: the run could not be found by those that were given now.
+    #[must_use]
+    pub fn otherwise_labelled(existing: &RunCreated, wanted: &RunCreated) -> Option<Self> {
+        (existing.labels != wanted.labels).then(|| Self {
+            labels: true,
+            ..Self::nothing(wanted)
+        })
+    }
+
+    fn nothing(wanted: &RunCreated) -> Self {
+        Self {
             run: wanted.run.clone(),
             workflows: None,
             definition: false,
-            fork: true,
+            fork: false,
+            labels: false,
             inputs: Vec::new(),
             plugins: Vec::new(),
-        })
+        }
     }
 
     /// What differs between a run that exists and one that is to be started; `None` when nothing does.
@@ -69,6 +88,7 @@ impl Taken {
             definition: existing.definition != wanted.definition
                 || existing.children != wanted.children,
             fork: false,
+            labels: false,
             inputs: inputs.cloned().collect(),
             plugins: plugins.cloned().collect(),
         };
@@ -97,6 +117,9 @@ impl fmt::Display for Taken {
         }
         if self.fork {
             differs.push("another origin".to_owned());
+        }
+        if self.labels {
+            differs.push("other labels".to_owned());
         }
         if !self.inputs.is_empty() {
             differs.push(named("other values of the input", &self.inputs));

@@ -22,6 +22,7 @@ use super::Demand;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
+use super::presence::Presence;
 use super::{Engine, ResumeOptions, Swept, Trouble};
 use crate::fault;
 use crate::record;
@@ -77,6 +78,8 @@ type Ended = Result<Result<RunReport, EngineError>, MayNotLoad>;
 struct Worker<'a> {
     engine: &'a Engine,
     options: WorkOptions,
+    /// That it is there, in the store.
+    presence: Presence,
     tasks: JoinSet<Ended>,
     /// Which task drives which run.
     driving: HashMap<Id, RunRow>,
@@ -127,6 +130,7 @@ impl Engine {
             loads: Loads::of(options.max_runs),
             waiting: BTreeMap::new(),
             options,
+            presence: Presence::begin(&self.shared),
             tasks: JoinSet::new(),
             driving: HashMap::new(),
             sweep_at: Instant::now(),
@@ -145,6 +149,7 @@ impl Engine {
             corrected: None,
         };
         worker.work().await;
+        worker.presence.end().await;
         worker.worked
     }
 }
@@ -505,6 +510,7 @@ impl Worker<'_> {
             demand = Demand::ReleaseNow;
         }
         ask(&self.active, demand);
+        self.presence.leave();
         let grace = tokio::time::sleep(limits::DRAIN_GRACE);
         tokio::pin!(grace);
         while !self.tasks.is_empty() {

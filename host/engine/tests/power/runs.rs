@@ -10,6 +10,7 @@ use milepost_core::decide::{decide, interrupt, settle};
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, Fork, Parent, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId, StepId};
+use milepost_core::labels::Labels;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::request::fork::fork;
@@ -173,6 +174,7 @@ impl Mover {
             parent,
             redacted: Vec::new(),
             fork,
+            labels: Labels::default(),
         };
         let state = batch
             .create(Event::Run(RunEvent::Created(created)), now)

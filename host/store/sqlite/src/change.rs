@@ -1,8 +1,11 @@
 //! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes
 //! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
+use std::time::Duration;
+
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, named_params, params};
@@ -152,9 +155,9 @@ fn create(
     let (owner, lease_until) = ownership(write, at);
     let key = db
         .get(
-            "INSERT INTO run (id, workflow, parent, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
+            "INSERT INTO run (id, workflow, parent, forked_from, labels, worked, working_since, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
                  recoveries, auto_resumes, provider, awaits, now, stored_bytes)
-             VALUES (:id, :workflow, :parent, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
+             VALUES (:id, :workflow, :parent, :forked_from, :labels, :worked, :working_since, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
                  :recoveries, :auto_resumes, :provider, :awaits, :now, :added)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
@@ -163,6 +166,10 @@ fn create(
                 ":id": write.run.as_str(),
                 ":workflow": head.workflow,
                 ":parent": write.kin.parent.as_ref().map(RunId::as_str),
+                ":forked_from": write.kin.forked_from.as_ref().map(RunId::as_str),
+                ":labels": labels(&head.labels),
+                ":worked": write.moved.as_ref().map_or(0, |moved| signed(nanos_of(moved.worked))),
+                ":working_since": (head.status == Status::Running).then(|| nanos(head.at)),
                 ":status": head.status.as_str(),
                 ":seq": signed(to.seq),
                 ":added": signed(to.added),
@@ -217,6 +224,12 @@ fn advance(
             "UPDATE run SET status = :status, seq = :seq, epoch = :raised, updated_at = :at,
                  owner = CASE WHEN :running THEN coalesce(:owner, owner) END,
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
+                 worked = CASE WHEN working_since IS NOT NULL AND (:claims OR NOT :running)
+                     THEN worked + min(9223372036854775807 - worked,
+                         max(0, CASE WHEN :claims THEN updated_at ELSE :at END - working_since))
+                     ELSE worked END,
+                 working_since = CASE WHEN worked IS NULL OR NOT :running THEN NULL
+                     WHEN working_since IS NULL OR :claims THEN :at ELSE working_since END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
                  now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
@@ -232,6 +245,7 @@ fn advance(
                 ":epoch": signed(epoch.0),
                 ":status": head.status.as_str(),
                 ":running": head.status == Status::Running,
+                ":claims": write.claim.is_some(),
                 ":ended": !StopKind::Kill.outlives(head.status),
                 ":cancelling": head.cancelling,
                 ":stopped": !StopKind::Pause.outlives(head.status) && !head.moves_by_itself,
@@ -351,6 +365,16 @@ pub(super) fn asked(row: &Row<'_>, first: usize) -> Result<Option<StopRequest>, 
 /// The column of awaited signals.
 fn names(names: &[String]) -> String {
     serde_json::to_string(names).expect("a list of texts, which JSON can hold")
+}
+
+/// As many as a number holds.
+fn nanos_of(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The column of labels.
+fn labels(labels: &Labels) -> String {
+    serde_json::to_string(labels).expect("names with values, which JSON can hold")
 }
 
 /// Whether the blobs that the write names are there. Asked before anything is changed.

@@ -26,6 +26,7 @@ mod scan;
 mod schema;
 mod space;
 mod statements;
+mod workers;
 mod writer;
 
 use std::borrow::Borrow;
@@ -46,12 +47,12 @@ use self::files::Watch;
 use self::open::Place;
 use self::read::Readers;
 use self::request::{Abandonment, Deletion, DetachedMark, Renewal, Request, Signal, Withdrawal};
-use self::writer::Writer;
+use self::writer::{Beside, Writer};
 use futures_util::future::BoxFuture;
 use milepost_store::hints::Hints;
 use milepost_store::{
     Ask, Attempts, Attention, Blobs, Bucket, Cause, CheckedBlob, Claims, Count, Filter, Health,
-    Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer,
+    Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Owner,
     Release, RunRow, Runs, Said, Sent, Space, StopRequest, StoreClock, StoreError,
     StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal, StoredTape, Upkeep,
     UsedArtifact, Write, Written,
@@ -151,6 +152,13 @@ impl SqliteStore {
         self.watch.check()?;
         let submitted = writer.submit(change).await;
         submitted.map_err(|error| self.watch.explain(error))
+    }
+
+    async fn beside(&self, what: Beside) -> Result<(), StoreError> {
+        let writer = self.writer()?;
+        self.watch.check()?;
+        let done = writer.beside(what).await;
+        done.map_err(|error| self.watch.explain(error))
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
@@ -366,6 +374,21 @@ impl Claims for SqliteStore {
     fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>> {
         Box::pin(async move { self.read(|db| scan::attention(db, look, self.clock.now())) })
     }
+
+    fn present(&self, worker: Owner, lease: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        let at = self.clock.now();
+        let until = at.after(lease);
+        Box::pin(self.beside(Beside::Worker(workers::Said::Present { worker, at, until })))
+    }
+
+    fn absent<'a>(&'a self, worker: &'a Owner) -> BoxFuture<'a, Result<(), StoreError>> {
+        let nonce = worker.nonce.clone();
+        Box::pin(self.beside(Beside::Worker(workers::Said::Absent { nonce })))
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(async move { self.read(|db| workers::all(db, self.clock.now())) })
+    }
 }
 
 /// Hints come from this process alone: of what others do, SQLite tells nobody.
@@ -488,12 +511,7 @@ impl Upkeep for SqliteStore {
     }
 
     fn count_up(&self, by: Vec<Count>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let writer = self.writer()?;
-            self.watch.check()?;
-            let counted = writer.count(by).await;
-            counted.map_err(|error| self.watch.explain(error))
-        })
+        Box::pin(self.beside(Beside::Counts(by)))
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Vec<Count>, StoreError>> {

@@ -228,9 +228,25 @@ CREATE TABLE progress (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What lists say of runs: what they are called by, which run they are a fork of, and how long they were at work (nanoseconds; `NULL`
+/// in the runs of older programs, whose stops nobody counted). And who works on the store: until when each worker is taken to live
+/// unless it says so again.
+const VERSION_12: &str = "
+ALTER TABLE run ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE run ADD COLUMN forked_from TEXT;
+ALTER TABLE run ADD COLUMN worked INTEGER;
+ALTER TABLE run ADD COLUMN working_since INTEGER;
+
+CREATE TABLE worker (
+    nonce TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 const STEPS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10, VERSION_11,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12,
 ];
 
 /// Why a file is not brought to the present version.

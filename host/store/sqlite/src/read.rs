@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
@@ -14,7 +15,7 @@ use super::open::Place;
 use super::{nanos, signed, store_error};
 use milepost_store::{
     Cursor, Family, Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest,
-    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Work,
 };
 
 /// Connections that are kept open for the next reader.
@@ -85,6 +86,8 @@ run_columns! {
     id,
     workflow,
     parent,
+    forked_from,
+    labels,
     status,
     seq,
     epoch,
@@ -102,6 +105,8 @@ run_columns! {
     requested_at,
     requested_by,
     detached_at,
+    worked,
+    working_since,
     stored_bytes,
 }
 
@@ -123,11 +128,10 @@ pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         id: columns.parsed(RunColumn::id as usize)?,
         workflow: columns.value(RunColumn::workflow as usize)?,
-        parent: columns
-            .value::<Option<String>>(RunColumn::parent as usize)?
-            .map(|id| RunId::new(&id))
-            .transpose()
-            .map_err(|error| columns.damaged(RunColumn::parent as usize, &error))?,
+        parent: columns.optional(RunColumn::parent as usize)?,
+        forked_from: columns.optional(RunColumn::forked_from as usize)?,
+        labels: serde_json::from_str(&columns.value::<String>(RunColumn::labels as usize)?)
+            .map_err(|error| columns.damaged(RunColumn::labels as usize, &error))?,
         status: columns.parsed(RunColumn::status as usize)?,
         seq: columns.number(RunColumn::seq as usize)?,
         epoch: Epoch(columns.number(RunColumn::epoch as usize)?),
@@ -154,6 +158,13 @@ pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
             None => None,
         },
         detached_at: columns.optional_instant(RunColumn::detached_at as usize)?,
+        worked: match columns.value::<Option<i64>>(RunColumn::worked as usize)? {
+            Some(_) => Some(Work {
+                before: Duration::from_nanos(columns.number(RunColumn::worked as usize)?),
+                since: columns.optional_instant(RunColumn::working_since as usize)?,
+            }),
+            None => None,
+        },
         stored_bytes: columns.number(RunColumn::stored_bytes as usize)?,
     })
 }
@@ -230,6 +241,18 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(workflow) = &filter.workflow {
         conditions.push("workflow = ?".to_owned());
         values.push(Value::from(workflow.clone()));
+    }
+    for label in &filter.labels {
+        let value = match &label.value {
+            Some(_) => " AND value = ?",
+            None => "",
+        };
+        // Most runs have none: those need not be looked into.
+        conditions.push(format!(
+            "labels <> '{{}}' AND EXISTS (SELECT 1 FROM json_each(run.labels) WHERE json_each.key = ?{value})"
+        ));
+        values.push(Value::from(label.name.clone()));
+        values.extend(label.value.clone().map(Value::from));
     }
     match &filter.family {
         Family::All => {}
@@ -495,6 +518,16 @@ impl<'r> Columns<'r> {
         self.value::<String>(index)?
             .parse()
             .map_err(|error| self.damaged(index, &error))
+    }
+
+    fn optional<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        index: usize,
+    ) -> Result<Option<T>, StoreError> {
+        match self.value::<Option<String>>(index)? {
+            Some(_) => self.parsed(index).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn damaged(&self, index: usize, reason: &dyn std::fmt::Display) -> StoreError {

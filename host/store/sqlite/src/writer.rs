@@ -29,7 +29,7 @@ use super::counts;
 use super::gate::{Gate, Waiting};
 use super::open::{BUSY, Writable};
 use super::statements::Statements;
-use super::{is_locked, store_error};
+use super::{is_locked, store_error, workers};
 use milepost_store::fault;
 use milepost_store::{Count, StoreError};
 
@@ -167,10 +167,10 @@ impl Writer {
         }
     }
 
-    /// Adds to counters. Survives a loss of power only together with a later change; dropped half-way, it is done all the same.
-    pub(super) async fn count(&self, by: Vec<Count>) -> Result<(), StoreError> {
+    /// Does what is of no run. Survives a loss of power only together with a later change; dropped half-way, it is done all the same.
+    pub(super) async fn beside(&self, what: Beside) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.enqueue(Box::new(Counting { by, reply }));
+        self.shared.enqueue(Box::new(Aside { what, reply }));
         answer.await.unwrap_or_else(|_| Err(no_answer()))
     }
 }
@@ -501,24 +501,35 @@ impl<C: Change> Job for Appending<C> {
     }
 }
 
-/// Counters that wait.
-struct Counting {
-    by: Vec<Count>,
+/// A small change that is of no run, and waits for no disk.
+pub(super) enum Beside {
+    /// Adds to counters.
+    Counts(Vec<Count>),
+    /// Keeps what a worker says of itself.
+    Worker(workers::Said),
+}
+
+/// One that waits for its turn.
+struct Aside {
+    what: Beside,
     reply: oneshot::Sender<Result<(), StoreError>>,
 }
 
-impl Job for Counting {
+impl Job for Aside {
     fn run(&self) -> Option<&RunId> {
         None
     }
 
     fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error> {
-        counts::add(db, &self.by)?;
+        match &self.what {
+            Beside::Counts(by) => counts::add(db, by)?,
+            Beside::Worker(said) => workers::keep(db, said)?,
+        }
         Ok(true)
     }
 
     fn answer(self: Box<Self>, saved: Result<(), StoreError>) {
-        // Whoever counted may not wait for it.
+        // Whoever asked may not wait for it.
         let _ = self.reply.send(saved);
     }
 }
@@ -694,11 +705,15 @@ mod tests {
             .unwrap()
     }
 
-    fn counted() -> Vec<Count> {
+    fn one() -> Vec<Count> {
         vec![Count {
             name: "a".to_owned(),
             value: 1,
         }]
+    }
+
+    fn counted() -> Beside {
+        Beside::Counts(one())
     }
 
     #[test]
@@ -709,15 +724,15 @@ mod tests {
             let writer = Writer::start(open::writer(&path, durability).unwrap()).unwrap();
             let level = synchronous(&writer);
             for run in ["a", "b"] {
-                wait(writer.count(counted())).unwrap();
-                wait(writer.count(counted())).unwrap();
+                wait(writer.beside(counted())).unwrap();
+                wait(writer.beside(counted())).unwrap();
                 assert_eq!(synchronous(&writer), 1, "NORMAL");
                 wait(writer.submit(create(run, String::new()))).unwrap();
                 assert_eq!(synchronous(&writer), level);
             }
             // A sync for each write, and for nothing else; the run that is alone is still alone.
             assert_eq!(writer.commits(), 2);
-            wait(writer.count(counted())).unwrap();
+            wait(writer.beside(counted())).unwrap();
             writer.alone(|_| Ok(())).unwrap();
             assert_eq!(synchronous(&writer), level);
             let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
@@ -768,12 +783,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let writer = Writer::start(open::writer(&path, Durability::PowerLoss).unwrap()).unwrap();
-        let mut counting = Box::pin(writer.count(counted()));
+        let mut counting = Box::pin(writer.beside(counted()));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let _ = counting.as_mut().poll(&mut context);
         drop(counting);
         drop(writer);
         let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
-        assert_eq!(counts::all(&db).unwrap(), counted());
+        assert_eq!(counts::all(&db).unwrap(), one());
     }
 }

@@ -16,6 +16,7 @@ use milepost_core::effect::{
     Artifact, Effect, GroupChange, KvChange, Memo, ProcessGroup, TapePart,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::state::Status;
 use milepost_store::memory::MemoryStore;
 use milepost_store::{Cursor, Expect, Family, Filter, Note, RunRow, StopKind, Store, Write};
@@ -373,6 +374,10 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
     if let Some(lease) = change.claim {
         write = write.claim(&lease.to_string(), lease);
     }
+    let label = format!("n={}", change.recoveries % 3);
+    let labels =
+        Labels::new((!change.recoveries.is_multiple_of(3)).then(|| label.parse().unwrap()));
+    write.head.labels = labels.unwrap();
     write.head.moves_by_itself = change.status == Status::Paused && change.stop.is_some();
     write.head.cancelling = change.resumes % 3 == 1;
     write.head.stop_code = change.stop.map(|n| format!("code {n}"));
@@ -592,6 +597,11 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
                 family: family(*of),
                 statuses: statuses.clone(),
                 workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
+                labels: match limit {
+                    3 => vec!["n=1".parse().unwrap()],
+                    4 => vec!["n".parse().unwrap()],
+                    _ => Vec::new(),
+                },
                 updated_after: time(*limit > 0),
                 due_before: time(*limit % 2 == 1),
                 after: after.map(|(run, seconds)| Cursor {

@@ -578,6 +578,7 @@ fn moved(run: &str) -> Write {
     Write {
         moved: Some(Moved {
             epoch: Epoch(7),
+            worked: std::time::Duration::from_secs(5),
             memos: vec![memo("b", "k"), memo("a", "z"), memo("a", "k")],
         }),
         tapes: vec![(2, part(0, "[1,2]")), (2, part(2, "[3]"))],

@@ -30,12 +30,15 @@ mod counts;
 mod deletion;
 mod disk;
 mod kin;
+mod labels;
 mod ownership;
 mod query;
 mod requests;
 mod signals;
 mod sweep;
 pub mod words;
+mod work;
+mod workers;
 mod writes;
 
 use crate::Store;
@@ -267,6 +270,21 @@ macro_rules! conformance_cases {
                 only_the_owner_of_a_run_that_runs_says_anything,
                 what_is_said_stands_before_what_is_written_later,
                 the_latest_progress_of_each_execution_is_kept,
+            }
+            labels {
+                labels_and_the_origin_of_a_fork_are_set_once,
+                lists_show_runs_with_all_of_these_labels,
+            }
+            work {
+                a_run_works_from_each_claim_to_where_it_stops,
+                what_a_lost_owner_had_counts_to_its_last_write,
+                a_clock_that_steps_back_takes_nothing_away,
+                a_run_from_elsewhere_brings_how_long_it_worked,
+            }
+            workers {
+                a_worker_is_there_for_as_long_as_it_said,
+                a_worker_that_says_so_again_is_there_longer,
+                a_worker_that_is_absent_is_there_no_more,
             }
             counts {
                 counters_begin_at_nothing_and_add_up,

@@ -9,7 +9,7 @@ use milepost_core::state::Status;
 
 use super::{MemoryStore, Run};
 use crate::{
-    Ask, Attention, Claims, Held, Look, News, Offer, RunRow, StoreError, StoredSignal, Watch,
+    Ask, Attention, Claims, Held, Look, News, Offer, Owner, RunRow, StoreError, StoredSignal, Watch,
 };
 
 impl Claims for MemoryStore {
@@ -142,6 +142,34 @@ impl Claims for MemoryStore {
                     .min();
             }
             Ok(attention)
+        })
+    }
+
+    fn present(&self, worker: Owner, lease: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (mut state, now) = (self.state(), self.clock.now());
+            state
+                .workers
+                .retain(|_, (_, until)| lease_holds(*until, now));
+            let until = now.after(lease);
+            state.workers.insert(worker.nonce.clone(), (worker, until));
+            Ok(())
+        })
+    }
+
+    fn absent<'a>(&'a self, worker: &'a Owner) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.state().workers.remove(&worker.nonce);
+            Ok(())
+        })
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<Owner>, StoreError>> {
+        Box::pin(async move {
+            let (state, now) = (self.state(), self.clock.now());
+            let workers = state.workers.values();
+            let there = workers.filter(|(_, until)| lease_holds(*until, now));
+            Ok(there.map(|(worker, _)| worker.clone()).collect())
         })
     }
 }

@@ -9,6 +9,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use milepost_core::effect::{KvItem, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
@@ -17,11 +18,14 @@ use milepost_core::time::Timestamp;
 
 use super::hints::Hints;
 use super::{
-    Expect, Family, Filter, Inbox, KnownToken, NewSignal, Page, RunRow, Runs, StopRequest,
+    Expect, Family, Filter, Inbox, KnownToken, NewSignal, Owner, Page, RunRow, Runs, StopRequest,
     StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredProgress, StoredSignal,
-    UsedArtifact, Write, Written,
+    UsedArtifact, Work, Write, Written,
 };
 use futures_util::future::BoxFuture;
+
+/// What a signed number of nanoseconds can hold, as in other stores.
+const MOST_WORK: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
 
 /// A store that lives as long as the value.
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ struct State {
     /// By bucket: the highest revision of its deleted keys.
     kv_deleted: BTreeMap<String, u64>,
     counts: BTreeMap<String, u64>,
+    /// By nonce: each with the time until which it is taken to be there.
+    workers: BTreeMap<String, (Owner, Timestamp)>,
     last_log: u64,
     last_signal: u64,
     last_artifact: u64,
@@ -175,6 +181,10 @@ impl State {
                 let workflow = filter.workflow.as_ref();
                 workflow.is_none_or(|name| *name == row.workflow)
             })
+            .filter(|row| {
+                let mut labels = filter.labels.iter();
+                labels.all(|label| row.labels.are_meant(label))
+            })
             .filter(|row| match &filter.family {
                 Family::All => true,
                 Family::Roots => {
@@ -280,6 +290,21 @@ impl State {
             };
         }
         let (row, head) = (&mut run.row, write.head);
+        if let Some(worked) = &mut row.worked {
+            let runs = head.status == Status::Running;
+            let claims = write.claim.is_some();
+            if let Some(since) = worked.since
+                && (claims || !runs)
+            {
+                let until = if claims { row.updated_at } else { head.at };
+                worked.before = (worked.before + until.since(since)).min(MOST_WORK);
+            }
+            worked.since = match worked.since {
+                _ if !runs => None,
+                Some(since) if !claims => Some(since),
+                _ => Some(head.at),
+            };
+        }
         row.seq = seq;
         row.status = head.status;
         row.updated_at = head.at;
@@ -342,6 +367,8 @@ fn new_run(write: &Write, key: usize) -> Run {
             id: write.run.clone(),
             workflow: write.head.workflow.clone(),
             parent: write.kin.parent.clone(),
+            forked_from: write.kin.forked_from.clone(),
+            labels: write.head.labels.clone(),
             status: write.head.status,
             seq: 0,
             epoch: write.first_epoch(),
@@ -357,6 +384,14 @@ fn new_run(write: &Write, key: usize) -> Run {
             awaits: Vec::new(),
             request: None,
             detached_at: None,
+            worked: Some(Work {
+                before: write
+                    .moved
+                    .as_ref()
+                    .map_or(Duration::ZERO, |moved| moved.worked)
+                    .min(MOST_WORK),
+                since: None,
+            }),
             stored_bytes: 0,
         },
         journal: Vec::new(),

@@ -11,6 +11,7 @@ use milepost_core::decide::{ChildStanding, ChildStarted, child_gone, child_stand
 use milepost_core::definition::{Child, Definition};
 use milepost_core::event::{CarriedWorkflow, Event, Parent, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
+use milepost_core::labels::Labels;
 use milepost_core::limits;
 use milepost_core::request::Intent;
 use milepost_core::request::accept::accept;
@@ -93,6 +94,7 @@ pub(in crate::engine) async fn created(
         }),
         redacted: Vec::new(),
         fork: None,
+        labels: Labels::default(),
     };
     let mut batch = Batch::for_new_run();
     batch.artifacts(files::known(store, &workflow.definition, &created.inputs.value()).await?);

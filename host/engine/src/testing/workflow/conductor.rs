@@ -88,6 +88,7 @@ impl<'a> Conductor<'a> {
         let options = StartOptions {
             id: Some(run.clone()),
             control: control.clone(),
+            ..StartOptions::default()
         };
         let engine = self.engine.clone();
         self.drive(run, control, async move {
