@@ -312,6 +312,11 @@ impl Made {
         members.filter_map(|(index, member)| member.finally.then_some(index))
     }
 
+    /// Their names.
+    pub(super) fn ids_at_the_end(&self) -> impl Iterator<Item = &str> {
+        self.at_the_end().map(|index| &*self.members[index].id)
+    }
+
     /// Those that stand beside a member, and itself.
     fn beside(&self, index: usize) -> Vec<usize> {
         match self.members[index].finally {

@@ -247,7 +247,10 @@ impl<'a> Reference<'a> {
         let made = self.made;
         let mut again = BTreeSet::new();
         let parent = made.members[gate].parent;
-        for index in made.scope(parent) {
+        // A sequence names the steps with `finally` between them that read of it, too, which have not run yet.
+        let ends = made.at_the_end().filter(|_| parent.is_none());
+        let beside: BTreeSet<usize> = made.scope(parent).chain(ends).collect();
+        for index in beside {
             let builds_upon = match made.is_graph(parent) {
                 true => made.needs(index, rework.from) && made.needs(gate, index),
                 false => {
