@@ -143,7 +143,7 @@ async fn b431_b201_of_many_workers_one_takes_a_run() {
 #[tokio::test(start_paused = true)]
 async fn b209_b432_a_drained_worker_lets_steps_end_and_gives_runs_back_uncounted() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held("a", &gate));
     rig.submit("r1").await;
     let control = Control::default();
     let engine = rig.engine();
@@ -171,7 +171,7 @@ async fn b209_b432_a_drained_worker_lets_steps_end_and_gives_runs_back_uncounted
 #[tokio::test(start_paused = true)]
 async fn a_drain_holds_though_a_pause_was_asked_before_and_is_withdrawn() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held("a", &gate));
     rig.submit("r1").await;
     let control = Control::default();
     let engine = rig.engine();
