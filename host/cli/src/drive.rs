@@ -139,8 +139,17 @@ pub(crate) fn wait<T, E: Into<Failure>>(
 /// # Errors
 /// [`Failure`] when the operating system gives no timer or no signal pipe.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+    started(&mut Builder::new_current_thread())
+}
+
+/// A runtime of that kind.
+///
+/// # Errors
+/// [`Failure`] when the operating system has no thread, no timer or no file left for it.
+pub(crate) fn started(kind: &mut Builder) -> Result<Runtime, Failure> {
+    kind.enable_all().build().map_err(|error| {
+        let message = format!("the runtime cannot be started: {error}");
+        Failure::new(Code::EngineUnavailable, message)
+            .help("the limits of this process are too low (`ulimit -a`), or the system has nothing left to give")
+    })
 }

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::context::{Context, Reply};
 use super::documents;
+use super::drive::started;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::format;
@@ -134,10 +135,7 @@ fn text(worked: &Worked) -> String {
 
 /// Several threads: a guest that computes holds the thread that it is on for a time slice, and runs are independent.
 fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+    started(&mut Builder::new_multi_thread())
 }
 
 #[cfg(test)]

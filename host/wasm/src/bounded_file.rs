@@ -13,7 +13,10 @@ pub enum ReadError {
     /// The system says why.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is a folder, a device, a pipe: something without an end that could be asked for.
+    /// It is a folder.
+    #[error("it is a folder")]
+    Folder,
+    /// It is a device, a pipe: something without an end that could be asked for.
     #[error("it is not a regular file, and could be larger than {}", format_size(*most))]
     NotRegular {
         /// The limit.
@@ -51,6 +54,9 @@ impl From<ReadError> for io::Error {
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
     let file = open(path)?;
     let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(ReadError::Folder);
+    }
     if !metadata.is_file() {
         return Err(ReadError::NotRegular { most });
     }
@@ -170,7 +176,9 @@ mod tests {
             0,
         )
         .unwrap();
-        for path in [Path::new("/dev/zero"), folder.path(), &pipe] {
+        let error = read(folder.path(), 10).unwrap_err();
+        assert!(matches!(error, ReadError::Folder), "{error}");
+        for path in [Path::new("/dev/zero"), &pipe] {
             let error = read(path, 10).unwrap_err();
             assert!(
                 matches!(error, ReadError::NotRegular { most: 10 }),

@@ -199,7 +199,7 @@ pub(super) async fn execute<T>(
         Ok(Err(message)) => Err(Stop::HostPanic(message)),
         Err(stop) => Err(stop),
     };
-    let left = shared.metered.then(|| store.get_fuel().ok()).flatten();
+    let left = shared.code.metered.then(|| store.get_fuel().ok()).flatten();
     let mut state = store.into_data();
     state.fuel = left.map(|left| FUEL - left);
     (state, ended)
@@ -214,7 +214,7 @@ fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
     // Also bounds what the guest returns.
     store.set_hostcall_fuel(store.data().call.limits.passed_bytes());
     store.set_max_component_handles(limits::HANDLES);
-    if shared.metered {
+    if shared.code.metered {
         store
             .set_fuel(FUEL)
             .expect("an engine that meters takes fuel");

@@ -130,7 +130,7 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'s
             // Nobody did anything wrong but the tape; the divergence tells.
             Refusal::Diverged => return (ErrorClass::Host, codes::HOST_ERROR),
         }
-    } else if error.is::<PoolConcurrencyLimitError>() {
+    } else if error.is::<PoolConcurrencyLimitError>() || is_of_the_system(error) {
         return (ErrorClass::Host, codes::HOST_ERROR);
     } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         codes::LIMIT_EXCEEDED
@@ -146,6 +146,12 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'s
         untyped(error)
     };
     (ErrorClass::Trap, code)
+}
+
+/// Whether the operating system refused what the host asked of it, such as memory: a guest that asks for too much is told so instead.
+fn is_of_the_system(error: &wasmtime::Error) -> bool {
+    let cause = error.root_cause();
+    cause.is::<std::io::Error>() || cause.is::<rustix::io::Errno>()
 }
 
 /// wasmtime has no types for these, only texts. A text that changes turns one code into another, which the hostile tests

@@ -1,6 +1,5 @@
 //! The process's one wasmtime engine: its settings, its slots, and what all attempts share.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
@@ -8,35 +7,19 @@ use std::time::Duration;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails, WasmFeatures,
-};
+use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::cache::CodeCache;
 use super::capability;
 use super::capability::http::HttpClient;
 use super::compile::{self, ChildProgram, Compiler};
 use super::component::{Inspection, Rejection, words};
+use super::guest_code::GuestCode;
 use super::memory_budget::{Room, Turns};
 use super::state::HostState;
 use super::ticker::Ticker;
 use crate::clock::Clock;
 
-/// What guests may use of WebAssembly. Everything else is off, also what later versions of wasmtime bring. Several memories
-/// are there because the code between two components that are linked into one needs both of theirs.
-const FEATURES: WasmFeatures = WasmFeatures::FLOATS
-    .union(WasmFeatures::MUTABLE_GLOBAL)
-    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
-    .union(WasmFeatures::SIGN_EXTENSION)
-    .union(WasmFeatures::MULTI_VALUE)
-    .union(WasmFeatures::BULK_MEMORY)
-    .union(WasmFeatures::REFERENCE_TYPES)
-    .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::SIMD)
-    .union(WasmFeatures::RELAXED_SIMD)
-    .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::COMPONENT_MODEL);
 /// Bytes of a memory slot that stay mapped between attempts: enough for a small guest, so that its next attempt needs no
 /// page fault, and little enough for many slots.
 const KEEP_RESIDENT: usize = 256 * 1024;
@@ -44,9 +27,6 @@ const KEEP_RESIDENT: usize = 256 * 1024;
 const KEEP_TABLE_RESIDENT: usize = 64 * 1024;
 /// Idle slots that keep their pages.
 const WARM_SLOTS: u32 = 32;
-/// Stack of an attempt's fiber: the guest's share and as much again for host functions.
-const FIBER_STACK: usize = 2 * limits::STACK_BYTES;
-
 /// The WebAssembly engine of the process. A clone is another handle on it.
 #[derive(Clone)]
 pub struct WasmEngine {
@@ -61,7 +41,7 @@ pub(super) struct Sandbox {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http: HttpClient,
     /// Whether its guests' fuel is counted.
-    pub(super) metered: bool,
+    pub(super) code: GuestCode,
     cache: Option<CodeCache>,
     compiler: Compiler,
     pub(super) holder: Arc<ChildProgram>,
@@ -156,7 +136,7 @@ impl WasmEngine {
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
-        Self::of(config(), false, room, cache, clock, compiler)
+        Self::of(false, room, cache, clock, compiler)
     }
 
     /// The same for attempts whose fuel is counted, a stamp of every instruction that a guest executed: two executions of one
@@ -170,13 +150,10 @@ impl WasmEngine {
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
-        let mut config = config();
-        config.consume_fuel(true);
-        Self::of(config, true, room, cache, clock, compiler)
+        Self::of(true, room, cache, clock, compiler)
     }
 
     fn of(
-        config: Config,
         metered: bool,
         mut room: Room,
         cache: Option<CodeCache>,
@@ -184,12 +161,19 @@ impl WasmEngine {
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
         room.attempts = room.attempts.clamp(1, Room::MOST_ATTEMPTS);
-        let with = |strategy| Engine::new(config.clone().allocation_strategy(strategy));
-        let pooling = with(InstanceAllocationStrategy::Pooling(pool(room.attempts)));
-        let engine = pooling.or_else(|error| {
-            // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid.
-            tracing::warn!(%error, "memory is not pooled; steps start more slowly");
-            with(InstanceAllocationStrategy::OnDemand)
+        let mut code = GuestCode {
+            metered,
+            checked: false,
+        };
+        let with =
+            |code: GuestCode, strategy| Engine::new(code.config().allocation_strategy(strategy));
+        let pooling = InstanceAllocationStrategy::Pooling(pool(room.attempts));
+        let engine = with(code, pooling).or_else(|error| {
+            // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid. Then there is none for what lies
+            // behind the memory of a guest either.
+            tracing::info!(%error, "address space is scarce; steps are slower");
+            code.checked = true;
+            with(code, InstanceAllocationStrategy::OnDemand)
                 .map_err(|error| EngineError::Settings(format!("{error:#}")))
         })?;
         let ticker = Ticker::start(engine.clone()).map_err(EngineError::Ticker)?;
@@ -200,7 +184,7 @@ impl WasmEngine {
                 turns: Turns::new(room),
                 clock,
                 http: HttpClient::default(),
-                metered,
+                code,
                 cache,
                 compiler,
                 holder: Arc::new(capability::exec::plain_holder()),
@@ -302,7 +286,7 @@ impl Sandbox {
             }
         }
         self.compilations.fetch_add(1, Ordering::Relaxed);
-        let compile = || self.compiler.compile(&self.engine, self.metered, bytes);
+        let compile = || self.compiler.compile(&self.engine, self.code, bytes);
         let code = match &self.slow {
             Some(hears) => told_if_slow(hears, name_of(inspection), SLOW, compile),
             None => compile(),
@@ -362,31 +346,6 @@ impl Sandbox {
         }
         Ok(linker.get().expect("it was set above"))
     }
-}
-
-/// An engine that compiles for the others: the same settings, and nothing to run anything with.
-pub(super) fn for_compiling(metered: bool) -> wasmtime::Result<Engine> {
-    let mut config = config();
-    config.consume_fuel(metered);
-    Engine::new(config.allocation_strategy(InstanceAllocationStrategy::OnDemand))
-}
-
-fn config() -> Config {
-    let mut config = Config::new();
-    // The same input gives the same bytes on every machine.
-    config.cranelift_nan_canonicalization(true);
-    config.relaxed_simd_deterministic(true);
-    config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
-    config.wasm_features(FEATURES, true);
-    // One guest task at a time: switching this off saves a third of an isolated call.
-    config.concurrency_support(false);
-    config.epoch_interruption(true);
-    config.max_wasm_stack(limits::STACK_BYTES);
-    config.async_stack_size(FIBER_STACK);
-    // Whoever made the component wrote its debug information: nothing here reads it, whatever the environment asks for.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-    config.wasm_backtrace_max_frames(NonZeroUsize::new(limits::BACKTRACE_FRAMES));
-    config
 }
 
 /// Slots for every attempt in flight, as many as each may take. They are reserved address space (about 4 GiB for a memory,

@@ -59,6 +59,7 @@ pub mod exec {
     pub use crate::capability::exec::granted::found_elsewhere;
 }
 mod function;
+mod guest_code;
 mod guest_json;
 mod host_error;
 mod last_words;

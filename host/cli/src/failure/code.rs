@@ -73,8 +73,8 @@ codes! {
     DescribeFailed = "describe_failed", Invalid,
         "The component did not return its manifest: `describe` called the host, trapped, or ran out of time.";
     EngineUnavailable = "engine_unavailable", Unavailable,
-        "The WebAssembly engine could not start in this process. The message says why; usually it is a limit on memory or on \
-         address space.";
+        "The WebAssembly engine, or what drives runs, could not start in this process. The message says why; usually it is a limit on memory, on \
+         open files or on threads.";
     File = "file", Invalid,
         "A file that was named could not be read or written.";
     IdTaken = "id_taken", Invalid,

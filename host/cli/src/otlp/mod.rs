@@ -36,6 +36,7 @@ use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
 use self::client::Client;
+use super::drive::started;
 use super::failure::{Code, Failure};
 
 /// How long the end of the program waits for the collector.
@@ -79,14 +80,8 @@ impl Exporter {
             Failure::new(Code::Usage, message)
                 .help("`OTEL_*` variables in the environment count with `--otlp`")
         };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("otlp")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Failure::internal(format!("the runtime cannot be started: {error}"))
-            })?;
+        let mut kind = Builder::new_multi_thread();
+        let runtime = started(kind.worker_threads(1).thread_name("otlp"))?;
         let told = Arc::new(Told {
             place: url.origin().ascii_serialization(),
             once: AtomicBool::new(false),

@@ -23,7 +23,7 @@ use milepost::wasm_plugins::{WasmPlugins, is_script};
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::{Context, Reply};
-use super::drive::wait;
+use super::drive::{started, wait};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::world_args::SecretArgs;
@@ -181,10 +181,7 @@ fn other(plugins: &WasmPlugins, name: &str, file: &FilePath) -> Result<LoadedPlu
 
 /// Attempts are executed beside the journal, on all cores.
 fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+    started(&mut Builder::new_multi_thread())
 }
 
 /// How runs are replayed.

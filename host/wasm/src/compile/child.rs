@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use milepost_core::limits;
 
-use super::{CANNOT_COMPILE, METERED, first_of};
+use super::{CANNOT_COMPILE, first_of};
 use crate::component::Rejection;
+use crate::guest_code::GuestCode;
 use crate::spawn::spawn_own;
 
 /// As much of what the child complains about as is worth reading.
@@ -34,15 +35,13 @@ impl ChildProgram {
     /// # Errors
     /// [`Rejection::Invalid`] when the compiler refuses it, [`Rejection::NotCompiled`] when the child did not end as it should:
     /// it took more than it may, or could not be started.
-    pub(super) fn compile(&self, bytes: &[u8], metered: bool) -> Result<Vec<u8>, Rejection> {
+    pub(super) fn compile(&self, bytes: &[u8], code: GuestCode) -> Result<Vec<u8>, Rejection> {
         let failed = |error: io::Error| Rejection::NotCompiled(format!("the compiler: {error}"));
         let bounds = Bounds {
             output_bytes: limits::COMPILED_BYTES,
             time: limits::COMPILE_TIME,
         };
-        let word = [METERED.to_owned()];
-        let arguments = if metered { &word[..] } else { &[] };
-        let talked = self.give(bytes, arguments, bounds).map_err(failed)?;
+        let talked = self.give(bytes, &code.words(), bounds).map_err(failed)?;
         let Some(status) = talked.status else {
             return Err(Rejection::NotCompiled(format!(
                 "it took longer than {} s",

@@ -21,7 +21,7 @@ use wasmtime::Engine;
 pub use self::child::ChildProgram;
 
 use super::component::Rejection;
-use super::engine;
+use super::guest_code::GuestCode;
 
 /// Where components are compiled.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ impl Compiler {
     pub(super) fn compile(
         &self,
         engine: &Engine,
-        metered: bool,
+        code: GuestCode,
         bytes: &[u8],
     ) -> Result<Vec<u8>, Rejection> {
         census::check(bytes)?;
@@ -47,7 +47,7 @@ impl Compiler {
             Self::InProcess => engine
                 .precompile_component(&bytes)
                 .map_err(|error| Rejection::Invalid(first_of(&format!("{error:#}")))),
-            Self::Child(program) => program.compile(&bytes, metered),
+            Self::Child(program) => program.compile(&bytes, code),
         }
     }
 }
@@ -68,21 +68,18 @@ pub(super) fn is_same_code(one: &[u8], other: &[u8]) -> bool {
 /// [`ChildProgram`], with those that follow. The exit code is 0 with the code written, 1 with what the compiler says against the component on standard
 /// error, or 70 with what else went wrong, which says nothing of the component.
 #[must_use]
-pub fn compile_stdin_to_stdout(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let metered = arguments.any(|argument| argument == METERED);
+pub fn compile_stdin_to_stdout(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let code = GuestCode::of_words(arguments);
     let bounds = jail::Bounds {
         memory_bytes: limits::COMPILE_MEMORY_BYTES,
         processor_time: limits::COMPILE_PROCESSOR_TIME,
     };
     serve(bounds, |bytes| {
-        let engine = engine::for_compiling(metered).map_err(|error| format!("{error:#}"))?;
-        let code = engine.precompile_component(bytes);
-        Ok(code.map_err(|error| format!("{error:#}")))
+        let words = |error| format!("{error:#}");
+        let engine = Engine::new(&code.config()).map_err(words)?;
+        Ok(engine.precompile_component(bytes).map_err(words))
     })
 }
-
-/// The argument of a child whose code is to count the fuel of guests.
-pub(super) const METERED: &str = "metered";
 
 /// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
 pub(super) const CANNOT_COMPILE: u8 = 70;
