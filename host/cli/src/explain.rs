@@ -8,7 +8,8 @@ use super::context::{Context, Reply};
 use super::documents::Explanation;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
-use super::words::explain::meanings;
+use super::meant;
+use super::words::explain::{meanings, words};
 
 /// Explain an error code
 #[derive(Debug, Args)]
@@ -30,7 +31,12 @@ pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
     let other = || meanings(&args.code).map(|(code, text)| (code, None, text));
     let Some((code, title, explanation)) = of_a_definition.or_else(other) else {
         let message = format!("there is no code `{}`", Shown(&args.code));
-        return Err(Failure::new(Code::Usage, message).help(
+        let failure = Failure::new(Code::Usage, message);
+        let known = CODES.iter().map(|known| known.code).chain(words());
+        if let Some(question) = meant::question(&args.code, known) {
+            return Err(failure.help(question));
+        }
+        return Err(failure.help(
             "codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run, and in what \
              `--json` prints)",
         ));

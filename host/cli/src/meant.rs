@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::io::Read as _;
 use std::path::Path;
 
 use milepost::core::definition::{Definition, nearest};
@@ -153,3 +154,29 @@ pub(crate) fn file(typed: &Path) -> Option<String> {
     let files: Vec<_> = near.iter().map(|name| typed.with_file_name(name)).collect();
     (!files.is_empty()).then(|| ask(files.iter().map(|file| file.display())))
 }
+
+/// What to do with a file that is there and is no workflow.
+pub(crate) fn instead(file: &Path) -> Option<String> {
+    let inside = file.join("workflow.toml");
+    if inside.is_file() {
+        return Some(ask([inside.display()]));
+    }
+    let mut begins = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut begins));
+    let file = Shown(file.display());
+    match begins {
+        _ if read.is_err() => None,
+        WASM => Some(format!(
+            "it is a component: `milepost call {file} STEP` calls a step of it"
+        )),
+        ZSTD => Some(format!(
+            "it looks like an exported run: `milepost replay {file}` executes it again, `milepost import {file}` keeps it"
+        )),
+        _ => None,
+    }
+}
+
+/// How a component begins.
+const WASM: [u8; 4] = *b"\0asm";
+/// How a packed file begins, such as an exported run.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

@@ -171,7 +171,7 @@ fn a_file_that_ends_early_is_refused_wherever_it_ends() {
 #[test]
 fn what_is_no_such_file_is_refused() {
     refused(b"", "cut off");
-    refused(b"hello", "cannot be unpacked");
+    refused(b"hello", "not a run that was exported");
     refused(&zstd::encode_all(&b"hello"[..], 3).unwrap(), "cut off");
     refused(&packed(&[entry("notes.txt", b"hello")]), "`notes.txt`");
     refused(
@@ -179,7 +179,10 @@ fn what_is_no_such_file_is_refused() {
         "no file of an exported run",
     );
     // A frame that is to be skipped, and nothing else.
-    refused(&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0], "cut off");
+    refused(
+        &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0],
+        "not a run that was exported",
+    );
 }
 
 #[test]

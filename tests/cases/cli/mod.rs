@@ -41,6 +41,7 @@ mod places;
 mod plugins;
 mod replaying;
 mod running;
+mod scarce;
 mod scripts;
 mod signals;
 mod simulating;
@@ -51,6 +52,7 @@ mod undelivered;
 mod values;
 mod waiting;
 mod working;
+mod wrong_files;
 
 use milepost_tests::cli::{Cli, Running};
 

@@ -211,8 +211,12 @@ impl From<OpenError> for Failure {
             OpenError::Unreadable { file, cause } => {
                 let failure = Self::new(Code::UnreadableDefinition, message);
                 let gone = cause.kind() == std::io::ErrorKind::NotFound;
-                match gone.then(|| meant::file(&file)).flatten() {
-                    Some(question) => failure.help(question),
+                let help = match gone {
+                    true => meant::file(&file),
+                    false => meant::instead(&file),
+                };
+                match help {
+                    Some(help) => failure.help(help),
                     None => failure,
                 }
             }

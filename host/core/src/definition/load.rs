@@ -155,6 +155,23 @@ fn load(
     }
 }
 
+/// What is said of a file that has tests where a workflow has steps.
+fn tests_instead(root: &DeTable<'_>) -> Option<Diagnostic> {
+    if root.contains_key("step") {
+        return None;
+    }
+    let (key, _) = root.get_key_value("test")?;
+    let message = "this is a file of tests, not a workflow";
+    let problem = Diagnostic::error(codes::UNKNOWN_KEY, key.span(), message);
+    let tested = root
+        .get("workflow")
+        .and_then(|node| node.get_ref().as_str());
+    Some(match tested {
+        Some(workflow) => problem.with_help(format!("the workflow that it tests is `{workflow}`")),
+        None => problem,
+    })
+}
+
 /// The definition, as far as it can be built; it may be used only when no problem is an error.
 fn check(
     file: &str,
@@ -197,6 +214,11 @@ fn check(
         let version = out.swap_remove(at);
         out.clear();
         out.push(version);
+        return None;
+    }
+    if let Some(tests) = tests_instead(root) {
+        out.clear();
+        out.push(tests);
         return None;
     }
     let workflow = View::new(&WORKFLOW, root, 0..0);

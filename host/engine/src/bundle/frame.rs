@@ -1,7 +1,7 @@
 //! Entries one after the other: tar inside one frame of zstd. Each has the one header that its name and size give, nothing else is an
 //! entry, and nothing stands between, behind or beside them: two programs cannot read two things in such a file.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 
 use milepost_core::limits;
 use tar::{EntryType, Header};
@@ -9,6 +9,8 @@ use tar::{EntryType, Header};
 use super::error::{BundleError, Refused};
 
 const BLOCK: usize = 512;
+/// How a frame begins (RFC 8878, 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// How hard it is packed: components shrink to a third, and a disk is still the slower part.
 const LEVEL: i32 = 3;
 
@@ -98,8 +100,14 @@ pub(super) struct Unpacker<'a, R: Read> {
 }
 
 impl<'a, R: Read> Unpacker<'a, R> {
-    pub(super) fn new(file: R, progress: &'a mut super::Progress<'a>) -> io::Result<Self> {
-        let mut packed = zstd::stream::read::Decoder::new(file)?.single_frame();
+    pub(super) fn new(file: R, progress: &'a mut super::Progress<'a>) -> Result<Self, BundleError> {
+        let mut file = BufReader::new(file);
+        // Enough to tell: whatever is shorter is cut off.
+        let begins = file.fill_buf()?;
+        if begins.len() >= MAGIC.len() && !begins.starts_with(&MAGIC) {
+            return Err(Refused::file("it is not a run that was exported").into());
+        }
+        let mut packed = zstd::stream::read::Decoder::with_buffer(file)?.single_frame();
         packed.window_log_max(limits::BUNDLE_WINDOW_LOG)?;
         Ok(Self {
             packed,

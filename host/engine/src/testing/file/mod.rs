@@ -280,6 +280,15 @@ impl Reader<'_> {
         if !errors.is_empty() {
             return Vec::new();
         }
+        if !root.get_ref().contains_key("test")
+            && let Some((step, _)) = root.get_ref().get_key_value("step")
+        {
+            let message = "this is a workflow, not a file of tests";
+            let problem = Diagnostic::error(codes::UNKNOWN_KEY, step.span(), message);
+            let help = "its tests stand in a file of their own, such as `NAME.test.toml`, whose `workflow` names this one";
+            self.out.push(problem.with_help(help));
+            return Vec::new();
+        }
         let top = self.table("the file", root.get_ref(), 0..0, TOP);
         match top
             .table
