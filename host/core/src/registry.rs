@@ -66,7 +66,9 @@ impl Reference {
         if place.starts_with('/') {
             return Err(InvalidReference::Slashes);
         }
-        let (registry, rest) = place.split_once('/').unwrap_or((place, ""));
+        let Some((registry, rest)) = place.split_once('/') else {
+            return Err(InvalidReference::Registry(told(place)));
+        };
         if !is_registry(registry) {
             return Err(InvalidReference::Registry(told(registry)));
         }
@@ -254,7 +256,7 @@ mod tests {
         for (place, says) in [
             ("//registry.example.com/w:1", "no `//`"),
             ("", "is no registry"),
-            ("words:1", "is no repository"),
+            ("words:1", "is no registry"),
             ("team/words:1", "`team` is no registry"),
             ("user@registry.example.com/w:1", "is no registry"),
             ("registry.example.com:0/w:1", "is no registry"),

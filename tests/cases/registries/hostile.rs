@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use milepost::core::registry::Reference;
 use milepost::wasm_plugins::Kept;
-use milepost::wasm_plugins::oci_registry::{Logins, Registries, RegistryError};
+use milepost::wasm_plugins::oci_registry::RegistryError;
 
-use super::{Answer, Digest, Registry, Value, component, fs, json};
+use super::{Answer, Digest, Logins, Reference, Registries, Registry, Value, component, fs, json};
 
 /// Nobody waits longer than that here.
 const PATIENCE: Duration = Duration::from_millis(300);

