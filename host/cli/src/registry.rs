@@ -166,6 +166,9 @@ fn failure(verb: &str, reference: &Reference, error: &RegistryError) -> Failure 
             Failure::new(Code::Registry, message)
                 .help("registries are asked by https; `--plain-http` asks by http")
         }
+        RegistryError::NotFound(_) => Failure::new(Code::Registry, message).help(
+            "tags move, and registries remove what no tag stands for; `milepost plugin update WORKFLOW` takes what a tag stands for today",
+        ),
         _ => Failure::new(Code::Registry, message),
     }
 }

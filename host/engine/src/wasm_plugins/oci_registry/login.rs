@@ -190,7 +190,7 @@ mod tests {
 
         for text in [
             "",
-            "[]",
+            "1",
             r#"{"auths": {"r.example.com": "s3cret"}}"#,
             r#"{"auths": {"r.example.com": {"auth": "s3cret"}}}"#,
             r#"{"auths": {"r.example.com": {"auth": "bWU="}}}"#,

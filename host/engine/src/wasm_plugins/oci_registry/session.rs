@@ -485,3 +485,50 @@ fn refused(what: &'static str, answer: &WebResponse) -> RegistryError {
         reason: said(answer),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::super::Logins;
+    use super::*;
+
+    /// The rules for a registry.
+    fn rules(source: &str, plain_http: bool) -> Arc<Rules> {
+        let registries = Registries::new(Logins::default()).plain_http(plain_http);
+        let reference = Reference::parse(source).unwrap().unwrap();
+        Session::new(&registries, &reference, Access::Pull).rules
+    }
+
+    #[test]
+    fn a_registry_of_the_public_internet_leads_to_no_other_place() {
+        let allows = |rules: &Rules, url: &str| rules.allows(&Url::parse(url).unwrap());
+        let public = rules("oci:registry.example.com/w:1", false);
+        public.found("registry.example.com", "1.1.1.1".parse().unwrap());
+        // What it leads to does not make it another one.
+        public.found("auth.example.com", "10.0.0.1".parse().unwrap());
+        for (url, expected) in [
+            ("https://registry.example.com/v2/", Ok(true)),
+            ("https://registry.example.com:443/v2/", Ok(true)),
+            ("https://registry.example.com:5000/v2/", Ok(false)),
+            ("https://auth.example.com/token", Ok(false)),
+            ("https://169.254.169.254/latest", Ok(false)),
+            ("http://registry.example.com/v2/", Err(())),
+            ("http://127.0.0.1/", Err(())),
+        ] {
+            assert_eq!(allows(&public, url).map_err(drop), expected, "{url}");
+        }
+        // One of a company may have its token server there, too.
+        let private = rules("oci:registry.example.com/w:1", false);
+        private.found("registry.example.com", "10.0.0.1".parse().unwrap());
+        assert_eq!(allows(&private, "https://auth.example.com/token"), Ok(true));
+        assert!(allows(&private, "http://auth.example.com/token").is_err());
+
+        let plain = rules("oci:registry.example.com/w:1", true);
+        assert_eq!(allows(&plain, "http://registry.example.com/v2/"), Ok(true));
+        let local = rules("oci:localhost:5000/w:1", false);
+        assert_eq!(allows(&local, "http://localhost:5000/v2/"), Ok(true));
+        let hub = rules("oci:docker.io/me/w:1", false);
+        assert_eq!(allows(&hub, "https://registry-1.docker.io/v2/"), Ok(true));
+    }
+}
