@@ -22,6 +22,7 @@ mod prebuilt;
 mod programs;
 mod races;
 mod readme;
+mod registries;
 mod reserving;
 #[path = "../../host/wasm/tests/servers/mod.rs"]
 mod servers;

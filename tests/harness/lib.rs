@@ -6,6 +6,7 @@ pub mod faulty;
 pub mod now;
 pub mod read_back;
 pub mod recorder;
+pub mod registry;
 pub mod rig;
 pub mod rng;
 pub mod scripted;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::failure::Failure;
 use super::functions;
+use super::registry::{self, RegistryArgs};
 
 /// Reads a component file, bounded.
 ///
@@ -26,11 +27,18 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// The same, where a script may stand in its place, which becomes one, or an OCI image layout that has one.
+/// The same, where a script may stand in its place, which becomes one, or an OCI image layout or a registry that has one.
 ///
 /// # Errors
 /// [`Failure`], also when the script cannot be read or declares nothing.
-pub(crate) fn read_or_make(file: &Path, cx: &Context) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_or_make(
+    file: &Path,
+    registry: RegistryArgs,
+    cx: &Context,
+) -> Result<Vec<u8>, Failure> {
+    if let Some(reference) = registry::reference(file)? {
+        return Ok(registry.asked().pull(&reference, None)?.component);
+    }
     if let Some(reference) = file.to_str().and_then(Reference::parse) {
         let name = functions::plugin(&reference.folder);
         let read = cx.plugins().read_layout(&name, Path::new(""), &reference)?;

@@ -8,7 +8,7 @@ use console::Term;
 use milepost::Engine;
 use milepost::core::ids::RunId;
 use milepost::core::shown;
-use milepost::wasm_plugins::{Guard, WasmPlugins};
+use milepost::wasm_plugins::{Guard, Kept, WasmPlugins};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Metadata;
@@ -284,6 +284,8 @@ fn components() -> WasmPlugins {
         .program_supervisor(program_supervisor())
         .slow_compilation(Arc::new(tell_of_compilation))
         .attempts(FEW_ATTEMPTS)
+        .kept(place::components().map(Kept::at))
+        .chosen(lock::chosen())
 }
 
 /// Whoever waits learns what for.

@@ -60,6 +60,7 @@ mod patience;
 mod place;
 mod progress;
 mod recorded;
+mod registry;
 mod row;
 mod several;
 mod shell;

@@ -168,6 +168,11 @@ pub(crate) fn code_cache() -> Option<PathBuf> {
     cache_folder(variable)
 }
 
+/// Where components of registries are kept: beside the compiled code.
+pub(crate) fn components() -> Option<PathBuf> {
+    Some(code_cache()?.join("components"))
+}
+
 fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     variable("MILEPOST_CACHE").or_else(|| {
         // The standard says: a relative path is to be ignored.

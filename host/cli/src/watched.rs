@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use milepost::core::definition::Definition;
+use milepost::core::registry::SCHEME;
 use milepost::wasm_plugins::oci_layout::Reference;
+
+use super::lock;
 
 /// How often files are looked at.
 const LOOKS: Duration = Duration::from_millis(250);
@@ -60,6 +63,11 @@ pub(crate) fn add(file: &Path, files: &mut BTreeSet<PathBuf>) {
     };
     let folder = file.parent().unwrap_or(Path::new(""));
     for (_, spec) in Definition::plugins_of(&text) {
+        if spec.source.starts_with(SCHEME) {
+            // What stands for what in a registry is looked up by verbs that change this.
+            files.insert(lock::beside(file));
+            continue;
+        }
         files.insert(match Reference::parse(&spec.source) {
             // What its tags stand for.
             Some(reference) => folder.join(reference.folder).join("index.json"),

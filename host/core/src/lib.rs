@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod payload;
 pub mod question;
 pub mod recovery;
+pub mod registry;
 pub mod replay;
 pub mod request;
 pub mod retry;

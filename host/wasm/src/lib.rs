@@ -84,7 +84,7 @@ mod taped;
 mod ticker;
 
 pub use cache::CodeCache;
-pub use capability::http::{HttpClient, HttpSettings, Resolve};
+pub use capability::http::{HttpClient, HttpSettings, Resolve, WebRequest, WebResponse, WebRules};
 pub use compile::{ChildProgram, Compiler};
 pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;

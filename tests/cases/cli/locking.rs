@@ -341,6 +341,42 @@ fn child_workflows_have_the_lock_of_their_folder() {
 }
 
 #[test]
+fn an_update_is_of_the_locks_that_there_are() {
+    let cli = Cli::new();
+    let child = "[[step]]\nid = \"c\"\nworkflow = \"below/c.toml\"\n";
+    cli.write("w.toml", format!("{WORKFLOW}{child}"));
+    cli.write("text.wasm", wanting("text", &[], &[]));
+    let alone = "schema = 1\nname = \"c\"\n[[step]]\nid = \"a\"\napproval = { message = \"?\" }\n";
+    cli.write("below/c.toml", alone);
+    cli.run("plugin lock w.toml").expect(0);
+    // The child workflow had no plugins, and then some that nobody has locked.
+    for child in [alone, WORKFLOW] {
+        cli.write("below/c.toml", child);
+        fs::copy(component("text"), cli.folder().join("below/text.wasm")).unwrap();
+        cli.write("text.wasm", wanting("text", &[], &[]));
+        cli.run("plugin update w.toml").expect(0);
+        assert!(!cli.folder().join("below/milepost.lock").exists());
+        cli.run("validate w.toml").expect(0);
+    }
+    fs::remove_file(cli.folder().join("milepost.lock")).unwrap();
+    let none = cli.run("plugin update w.toml").expect(65).stderr;
+    assert!(none.contains("there is no"), "{none}");
+    // Where only the child workflow has one, that is what is updated.
+    cli.run("plugin lock below/c.toml").expect(0);
+    cli.write(
+        "below/text.wasm",
+        wanting("text", &["more.example.com"], &[]),
+    );
+    let updated = cli
+        .run("plugin update w.toml --approve --json")
+        .expect(0)
+        .json();
+    assert_eq!(updated["locks"][0]["file"], "below/milepost.lock");
+    assert_eq!(updated["locks"][0]["plugins"][0]["change"], "changed");
+    assert!(!cli.folder().join("milepost.lock").exists());
+}
+
+#[test]
 #[cfg(unix)]
 fn a_link_to_a_workflow_has_the_lock_that_it_leads_to() {
     let cli = Cli::new();

@@ -34,6 +34,10 @@ pub(crate) struct LockedPlugin {
     pub(crate) source: String,
     /// Of a component, digest of the file; of a script, digest of its text as it is run.
     pub(crate) digest: Digest,
+    /// Of a component from a registry, digest of its manifest; null of others.
+    pub(crate) manifest: Option<Digest>,
+    /// The public key that has to have signed it: the Base64 of its DER; null where none was named.
+    pub(crate) key: Option<String>,
     /// The version of the contract that it was built for; null when it has functions alone.
     pub(crate) contract: Option<String>,
     /// What it wants.

@@ -133,6 +133,9 @@ codes! {
     NotResumable = "not_resumable", Invalid,
         "The run cannot be continued where it stands: it is over, or it runs. A run that is over is not started again; start a \
          new one.";
+    NotSigned = "not_signed", Invalid,
+        "The component has no signature of the public key that was named for it, in the registry or in `milepost.lock`. Nothing was \
+         written. Ask whoever publishes it, or name the key that they sign with now: `milepost plugin update WORKFLOW PLUGIN --key FILE`.";
     NotText = "not_text", Invalid,
         "What was asked for is not text, or too much of it to be printed. Write it to a file with `-o`.";
     NotWaiting = "not_waiting", Invalid,
@@ -149,6 +152,9 @@ codes! {
         "A component could not be read, or is not the one that its digest names. Put the file back.";
     Refused = "refused", Invalid,
         "The record of the run does not allow this change where the run stands. Nothing was changed.";
+    Registry = "registry", Unavailable,
+        "A registry cannot be reached, does not have what was asked for, does not let this login in, or does not answer as a registry does. \
+         Nothing was written. Workflows run without it, as long as their components are on this machine.";
     RunDiffers = "run_differs", Invalid,
         "The store has a run of that id whose record differs from the one in the file, or ends before it: the file is newer. Neither \
          replaces the other: import the file into another store, with `--store`.";

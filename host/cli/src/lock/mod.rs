@@ -16,15 +16,18 @@ use milepost::core::definition::{Definition, PluginSpec};
 use milepost::core::ids::Digest;
 use milepost::core::limits;
 use milepost::core::lock::{Key, Lock, Locked, Wants};
+use milepost::core::registry::SCHEME;
 use milepost::core::shown::Shown;
 use milepost::plugin::{ComponentBytes, PluginError};
 use milepost::wasm::{Inspection, Rejection};
 use milepost::wasm_plugins::oci_layout::Reference;
-use milepost::wasm_plugins::{Guard, is_script};
+use milepost::wasm_plugins::oci_registry::PublicKey;
+use milepost::wasm_plugins::{Chosen, Guard, is_script};
 use milepost::workflow::read_definition;
 
 use super::context::Context;
 use super::failure::{Code, Failure};
+use super::registry;
 
 /// Its name.
 const FILE: &str = "milepost.lock";
@@ -82,6 +85,8 @@ pub(crate) fn found(component: &ComponentBytes, spec: &PluginSpec) -> Result<Loc
     inspection.check()?;
     Ok(Locked {
         digest: digest(component, spec, Some(&inspection)),
+        manifest: None,
+        key: None,
         contract: inspection.contract(),
         wants: Wants::new(&inspection.capabilities, inspection.manifest.as_ref()),
         line: 0,
@@ -95,7 +100,9 @@ fn digest(
     spec: &PluginSpec,
     inspection: Option<&Inspection>,
 ) -> Digest {
-    let script = is_script(Path::new(&spec.source)) && Reference::parse(&spec.source).is_none();
+    let script = is_script(Path::new(&spec.source))
+        && Reference::parse(&spec.source).is_none()
+        && !spec.source.starts_with(SCHEME);
     let of_script = script.then(|| match inspection {
         Some(inspection) => inspection.script_digest(),
         None => Inspection::of(&component.bytes).ok()?.script_digest(),
@@ -139,18 +146,62 @@ fn hold(component: &ComponentBytes, spec: &PluginSpec, file: &Path) -> Result<()
         return Ok(());
     };
     let key = key(&component.name, spec);
-    lock.check(&key, &digest(component, spec, None))
-        .map_err(|why| {
-            let found = found(component, spec);
-            refused(words::refusal(
-                &why,
-                &key,
-                file,
-                &path,
-                component,
-                found.as_ref().ok(),
-            ))
-        })
+    let digest = digest(component, spec, None);
+    lock.check(&key, &digest).map_err(|why| {
+        let found = found(component, spec);
+        refused(words::refusal(
+            &why,
+            &key,
+            file,
+            &path,
+            component,
+            found.as_ref().ok(),
+        ))
+    })?;
+    match lock.get(&key) {
+        Some(locked) if !is_signed(locked) => Err(refused(words::unsigned(locked, file, &path))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the key that a lock names has signed the component that it names, as far as this machine knows.
+fn is_signed(locked: &Locked) -> bool {
+    let Some(key) = &locked.key else {
+        return true;
+    };
+    let kept = registry::kept().ok();
+    let key = key.parse::<PublicKey>().ok();
+    kept.zip(key)
+        .is_some_and(|(kept, key)| kept.is_signed(&locked.digest, &key))
+}
+
+/// Says which components of registries are meant: those of the lock.
+pub(crate) fn chosen() -> Arc<dyn Chosen> {
+    Arc::new(Here)
+}
+
+struct Here;
+
+impl Chosen for Here {
+    fn digest(&self, name: &str, spec: &PluginSpec, base: &Path) -> Result<Option<Digest>, String> {
+        let lock = read(&base.join(FILE))?;
+        Ok(lock.and_then(|lock| Some(lock.get(&key(name, spec))?.digest)))
+    }
+
+    fn remedy(&self, name: &str, spec: &PluginSpec, base: &Path) -> String {
+        let key = key(name, spec);
+        let named = named(&base.join(FILE));
+        let file = named.iter().find(|(_, keys)| keys.contains(&key));
+        let file = file.map(|(file, _)| relative(file));
+        words::fetch(file.as_deref())
+    }
+}
+
+/// As a person in the working folder would name it.
+fn relative(file: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| Some(file.strip_prefix(here).ok()?.to_owned()));
+    below.unwrap_or_else(|| file.to_owned())
 }
 
 /// The lock of a definition. One that is a link may have it beside the file that it leads to, as its components.

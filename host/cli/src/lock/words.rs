@@ -52,6 +52,22 @@ pub(super) fn refusal(
     }
 }
 
+/// What fetches a component of a registry.
+pub(super) fn fetch(definition: Option<&Path>) -> String {
+    let workflow = definition.map_or_else(|| "WORKFLOW".to_owned(), workflow);
+    format!("`milepost plugin lock {workflow}` fetches it")
+}
+
+/// Why a component is not let in whose signature is not known.
+pub(super) fn unsigned(locked: &Locked, definition: &Path, lock: &Path) -> String {
+    format!(
+        "{}:{} names a key that has to have signed it, and no signature with that key is on this machine; {}",
+        Shown(lock.display()),
+        locked.line,
+        fetch(Some(definition))
+    )
+}
+
 /// What a component wants more and less than before.
 pub(crate) fn change(more: &Wants, less: &Wants) -> String {
     let more = match more.is_empty() {

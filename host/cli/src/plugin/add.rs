@@ -11,6 +11,7 @@ use milepost::wasm_plugins::oci_layout::Reference;
 use super::lock::{How, relocked, with_children, written};
 use crate::context::{Context, Reply};
 use crate::failure::{Code, Failure};
+use crate::registry::{self, RegistryArgs};
 use crate::whole_file;
 
 /// Add a plugin to a workflow and to its milepost.lock
@@ -22,14 +23,21 @@ use crate::whole_file;
 Examples:
   milepost plugin add workflow.toml git plugins/git.wasm
   milepost plugin add flows/notes.toml text flows/steps.js
-  milepost plugin add flows/notes.toml words oci-layout:dist/words:1.0.0")]
+  milepost plugin add flows/notes.toml words oci-layout:dist/words:1.0.0
+  milepost plugin add workflow.toml words oci:registry.example.com/team/words:1.0.0
+  milepost plugin add workflow.toml words oci:registry.example.com/team/words:1.0.0 --key cosign.pub")]
 pub(crate) struct AddArgs {
     /// The workflow
     workflow: PathBuf,
     /// What the workflow calls the plugin
     name: String,
-    /// The component, a script, or `oci-layout:FOLDER[:TAG]`
+    /// The component, a script, `oci-layout:FOLDER[:TAG]`, or `oci:REGISTRY/REPOSITORY:TAG`
     source: PathBuf,
+    /// Public key (PEM) that has to have signed the component, now and whenever it is updated
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 pub(super) fn run(args: &AddArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -43,7 +51,10 @@ pub(super) fn run(args: &AddArgs, cx: &Context) -> Result<Reply, Failure> {
         return Err(Failure::new(Code::PluginNotAdded, message)
             .help("choose another name, or change its `source` there"));
     }
+    let key = args.key.as_deref().map(registry::key).transpose()?;
+    let from_registry = registry::reference(&args.source)?;
     let source = match args.source.to_str().and_then(Reference::parse) {
+        _ if from_registry.is_some() => args.source.clone(),
         Some(reference) => {
             let folder = from_folder_of(file, &reference.folder);
             let tag = reference.tag;
@@ -67,7 +78,8 @@ pub(super) fn run(args: &AddArgs, cx: &Context) -> Result<Reply, Failure> {
     };
     files.insert(file.clone(), new.clone());
     // All that can be wrong is found before the first file is written.
-    let locks = relocked(&files, How::Add, cx)?;
+    let signed = key.as_ref().map(|key| (name.as_str(), key));
+    let locks = relocked(&files, How::Add, signed, &args.registry.asked(), cx)?;
     write(file, &new).map_err(|error| Failure::file("write", file, &error))?;
     cx.note(format!(
         "added `[plugins.{}]` to {}",

@@ -10,6 +10,7 @@ use crate::context::{Context, Reply};
 use crate::documents::Component;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::registry::RegistryArgs;
 
 /// Show what a component contains and needs, without executing it
 ///
@@ -21,14 +22,21 @@ use crate::failure::Failure;
 Examples:
   milepost plugin inspect plugins/git.wasm
   milepost plugin inspect steps.js
+  milepost plugin inspect oci:registry.example.com/team/words:1.0.0
   milepost plugin inspect plugins/git.wasm --json | jq -r .digest")]
 pub(crate) struct InspectArgs {
-    /// The component, a script, or `oci-layout:FOLDER[:TAG]`
+    /// The component, a script, `oci-layout:FOLDER[:TAG]`, or `oci:REGISTRY/REPOSITORY:TAG`
     component: PathBuf,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 pub(crate) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
-    let inspection = Inspection::of(&component::read_or_make(&args.component, cx)?)?;
+    let inspection = Inspection::of(&component::read_or_make(
+        &args.component,
+        args.registry,
+        cx,
+    )?)?;
     let document = || Component::new(&args.component, &inspection);
     Ok(cx.reply(Exit::Completed, document, || {
         component::text(&args.component, &inspection)

@@ -7,15 +7,16 @@ use clap::Args;
 use milepost::core::definition::{Around, Definition};
 use milepost::core::lock::{Key, Lock, Locked, Taken};
 use milepost::core::shown::Shown;
-use milepost::plugin::read_pinned;
-use milepost::wasm_plugins::WasmPlugins;
+use milepost::wasm_plugins::oci_registry::PublicKey;
 use milepost::workflow::{children, read_definition};
 
+use super::found::Finder;
 use crate::context::{Context, Reply};
 use crate::documents::{DroppedPlugin, LockChange, LockFile, LockedPlugin, LockedPlugins};
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
 use crate::lock::{self, words};
+use crate::registry::{self, Asked, RegistryArgs};
 use crate::{meant, whole_file};
 
 /// Write milepost.lock: the components that workflows may use
@@ -23,17 +24,23 @@ use crate::{meant, whole_file};
 /// Writes `milepost.lock` beside each workflow and its child workflows: for each plugin its source, digest, contract version, and
 /// what it wants (the interfaces that it imports, and the hosts, buckets and secrets that its manifest asks for).
 ///
+/// What a tag in a registry stands for (`source = "oci:.."`) is looked up now, and the component kept on this machine; no other command but
+/// `plugin update` and `plugin add` asks a registry for it. What the lock holds already is fetched by its digest.
+///
 /// From then on, every command that begins to use a component (`run`, `submit`, `validate`, `test`, `--accept-changes`) refuses one
 /// that is not in the lock of its folder, or is another one. Commit the file. A component that has changed is taken by `plugin update`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost plugin lock workflow.toml
+  milepost plugin lock workflow.toml            # on another machine: fetch what registries have
   milepost plugin lock flows/*.toml --json | jq '.locks[].plugins[].wants'")]
 pub(crate) struct LockArgs {
     /// The workflows
     #[arg(required = true, value_name = "WORKFLOW")]
     workflows: Vec<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// Take the components of today into milepost.lock
@@ -47,7 +54,8 @@ pub(crate) struct LockArgs {
 Examples:
   milepost plugin update workflow.toml
   milepost plugin update workflow.toml git
-  milepost plugin update workflow.toml git --approve   # it wants more, and may")]
+  milepost plugin update workflow.toml git --approve   # it wants more, and may
+  milepost plugin update workflow.toml words --key cosign.pub")]
 pub(crate) struct UpdateArgs {
     /// The workflow
     workflow: PathBuf,
@@ -56,6 +64,11 @@ pub(crate) struct UpdateArgs {
     /// Also where a component wants more than before
     #[arg(long)]
     approve: bool,
+    /// Public key (PEM) that has to have signed that plugin, from a registry, from now on
+    #[arg(long, value_name = "FILE", requires = "plugin")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// What may become of components that are in a lock already.
@@ -72,7 +85,7 @@ pub(super) enum How<'a> {
 
 pub(super) fn lock(args: &LockArgs, cx: &Context) -> Result<Reply, Failure> {
     let files = with_children(&args.workflows)?;
-    let locks = relocked(&files, How::Add, cx)?;
+    let locks = relocked(&files, How::Add, None, &args.registry.asked(), cx)?;
     written(&locks, cx)
 }
 
@@ -94,7 +107,9 @@ pub(super) fn update(args: &UpdateArgs, cx: &Context) -> Result<Reply, Failure> 
             });
         }
     }
-    let locks = relocked(&files, how, cx)?;
+    let key = args.key.as_deref().map(registry::key).transpose()?;
+    let signed = args.plugin.as_deref().zip(key.as_ref());
+    let locks = relocked(&files, how, signed, &args.registry.asked(), cx)?;
     written(&locks, cx)
 }
 
@@ -112,6 +127,30 @@ pub(super) fn with_children(workflows: &[PathBuf]) -> Result<BTreeMap<PathBuf, S
         files.insert(file, text);
     }
     Ok(files)
+}
+
+/// An update needs a lock to begin with: that of the workflow, or of one of its child workflows.
+fn must_have_one(
+    folders: &BTreeMap<PathBuf, Vec<(&Path, &str)>>,
+    how: How<'_>,
+) -> Result<(), Failure> {
+    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    if matches!(how, How::Add) || folders.keys().any(is_there) {
+        return Ok(());
+    }
+    let has_plugins = |(_, text): &&(&Path, &str)| !Definition::plugins_of(text).is_empty();
+    let first = folders.iter().find_map(|(path, files)| {
+        let (file, _) = files.iter().find(has_plugins)?;
+        Some((path, file))
+    });
+    let Some((path, file)) = first else {
+        return Ok(());
+    };
+    let message = format!("there is no {}", Shown(path.display()));
+    Err(Failure::new(Code::NoLock, message).help(format!(
+        "`milepost plugin lock {}` writes it",
+        words::workflow(file)
+    )))
 }
 
 /// A lock as it is to be.
@@ -134,6 +173,8 @@ pub(super) struct Relocked {
 pub(super) fn relocked(
     files: &BTreeMap<PathBuf, String>,
     how: How<'_>,
+    signed: Option<(&str, &PublicKey)>,
+    asked: &Asked,
     cx: &Context,
 ) -> Result<Vec<Relocked>, Failure> {
     let mut folders = BTreeMap::<PathBuf, Vec<(&Path, &str)>>::new();
@@ -144,10 +185,16 @@ pub(super) fn relocked(
         let of_folder = folders.entry(lock::beside(file)).or_default();
         of_folder.push((file, text));
     }
-    // What is looked at is not in the lock yet.
-    let source = cx.components();
+    let finder = Finder {
+        how,
+        signed,
+        asked,
+        // What is looked at is not in the lock yet.
+        files: cx.components(),
+    };
+    must_have_one(&folders, how)?;
     let locks = folders.into_iter();
-    let locks = locks.map(|(path, files)| Relocked::new(path, &files, how, &source));
+    let locks = locks.map(|(path, files)| Relocked::new(path, &files, &finder));
     let mut locks: Vec<Relocked> = locks.collect::<Result<_, _>>()?;
     // A folder without plugins needs no lock.
     locks.retain(|lock| lock.is_new || lock.was_there);
@@ -156,21 +203,14 @@ pub(super) fn relocked(
 }
 
 impl Relocked {
-    fn new(
-        path: PathBuf,
-        files: &[(&Path, &str)],
-        how: How<'_>,
-        source: &WasmPlugins,
-    ) -> Result<Self, Failure> {
+    fn new(path: PathBuf, files: &[(&Path, &str)], finder: &Finder<'_>) -> Result<Self, Failure> {
+        let how = finder.how;
         let before = lock::read_or_fail(&path)?;
-        if let (None, How::Update { .. }) = (&before, how) {
-            let message = format!("there is no {}", Shown(path.display()));
-            let workflow = files.first().map(|(file, _)| words::workflow(file));
-            return Err(Failure::new(Code::NoLock, message).help(format!(
-                "`milepost plugin lock {}` writes it",
-                workflow.unwrap_or_default()
-            )));
-        }
+        // Nobody has asked for a lock in that folder, and an update is of what there is.
+        let files = match (&before, how) {
+            (None, How::Update { .. }) => &[],
+            _ => files,
+        };
         let mut lock = before.clone().unwrap_or_default();
         let mut plugins = BTreeMap::new();
         for (file, text) in files {
@@ -186,8 +226,7 @@ impl Relocked {
                 if !meant || plugins.contains_key(&key) {
                     continue;
                 }
-                let component = read_pinned(source, &name, &spec, file)?;
-                let found = lock::found(&component, &spec)?;
+                let found = finder.find(&name, &spec, file, (&path, lock.get(&key)))?;
                 let taken = lock.take(key.clone(), found.clone());
                 if let (How::Add, Taken::Changed { before, more, less }) = (how, &taken)
                     && before.digest != found.digest
@@ -271,6 +310,8 @@ impl Relocked {
                 name: key.name.clone(),
                 source: key.source.clone(),
                 digest: found.digest,
+                manifest: found.manifest,
+                key: found.key.clone(),
                 contract: found.contract.clone(),
                 wants: found.wants.clone(),
                 change,

@@ -11,11 +11,13 @@
 //! | [`sources`] | the files that a plugin is made of, for who waits for changes of them |
 //! | [`inspect`], [`pack`] | a component as it is |
 //! | [`lock`], [`add`] | which components workflows may use |
+//! | [`found`] | what those are, also in registries |
 
 mod add;
 mod build;
 mod compile;
 mod finish;
+mod found;
 pub(super) mod inspect;
 pub(super) mod language;
 mod lock;

@@ -14,6 +14,7 @@ use crate::context::{Context, Reply};
 use crate::documents::Component;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
+use crate::registry::{self, RegistryArgs};
 use crate::{component, whole_file};
 
 /// Make a component complete: of a core module, with its manifest
@@ -30,15 +31,19 @@ Examples:
   milepost plugin pack words.wat -o words.wasm             # in the text format
   milepost plugin pack words.js -o words.wasm                   # of a script
   milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript
-  milepost plugin pack words.wasm -o oci-layout:dist/words:1.0.0")]
+  milepost plugin pack words.wasm -o oci-layout:dist/words:1.0.0
+  milepost plugin pack words.wasm -o oci:registry.example.com/team/words:1.0.0   # push it
+  milepost plugin pack oci:registry.example.com/team/words:1.0.0 -o words.wasm   # pull it")]
 pub(crate) struct PackArgs {
-    /// The component, the core module, a script, or `oci-layout:FOLDER[:TAG]`
+    /// The component, the core module, a script, `oci-layout:FOLDER[:TAG]`, or `oci:REGISTRY/REPOSITORY:TAG`
     component: PathBuf,
-    /// File to write, which may be the same one; or `oci-layout:FOLDER[:TAG]`, an OCI image layout
+    /// File to write, which may be the same one; `oci-layout:FOLDER[:TAG]`, an OCI image layout; or `oci:REGISTRY/REPOSITORY:TAG`, to push it to a registry
     #[arg(long, short, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
     module: ModuleArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// How a core module becomes a component.
@@ -112,7 +117,8 @@ impl ModuleArgs {
 }
 
 pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
-    let bytes = component::read_or_make(&args.component, cx)?;
+    let pushed_to = registry::reference(&args.output)?;
+    let bytes = component::read_or_make(&args.component, args.registry, cx)?;
     let finished = if is_script(&args.component) {
         let inspection = Inspection::of(&bytes)?;
         Finished { bytes, inspection }
@@ -122,12 +128,20 @@ pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
         finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?
     };
     match args.output.to_str().and_then(Reference::parse) {
+        _ if pushed_to.is_some() => {}
         Some(reference) => oci_layout::write(&reference, &finished.bytes).map_err(|error| {
             let output = Shown(args.output.display());
             Failure::new(Code::File, format!("cannot write {output}: {error}"))
         })?,
         None => whole_file::replace(&args.output, &finished.bytes)
             .map_err(|error| Failure::file("write", &args.output, &error))?,
+    }
+    if let Some(reference) = &pushed_to {
+        let manifest = args.registry.asked().push(reference, &finished.bytes)?;
+        cx.note(format!(
+            "pushed {}, whose manifest is {manifest}",
+            Shown(reference)
+        ));
     }
     let inspection = finished.inspection;
     let document = || Component::new(&args.output, &inspection);

@@ -69,6 +69,8 @@ codes! {
         "The language reserves this key or value for a later version. It is refused rather than ignored, because a workflow that relies on it would not do what it says.";
     EMPTY = "MP0114", "empty text",
         "The value must not be empty. For a condition that always holds, leave `if` out.";
+    BAD_SOURCE = "MP0115", "not a component in a registry",
+        "A `source` that begins with `oci:` names a registry by its domain or address, a repository, and a tag or a digest of the manifest.\n\n    source = \"oci:registry.example.com/team/words:1.0.0\"";
 
     NO_STEPS = "MP0201", "no steps",
         "A workflow needs at least one `[[step]]`.";

@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::allow;
 use super::codes;
 use super::model::{InputSpec, InputType, PluginSpec};
-use super::shape::{Node, planned};
+use super::shape::Node;
 use super::toml_values::to_json;
 use super::view::{Named, View};
 use crate::diagnostic::Diagnostic;
+use crate::registry::Reference;
 
 /// Reads every declared input. One of unknown type accepts anything, so that its readers report nothing new.
 pub(super) fn inputs(
@@ -135,13 +136,10 @@ pub(super) fn plugins(
 fn plugin(name: &str, view: &View<'_>, out: &mut Vec<Diagnostic>) -> PluginSpec {
     let source = view.owned("source").unwrap_or_default();
     if let Some(node) = view.node("source")
-        && source.starts_with("oci:")
+        && let Some(Err(error)) = Reference::parse(&source)
     {
-        out.push(planned(
-            node.span(),
-            &source,
-            "a component from a registry (`oci:`)",
-        ));
+        let message = format!("`source` names no component in a registry: {error}");
+        out.push(Diagnostic::error(codes::BAD_SOURCE, node.span(), message));
     }
     let config = view.node("config").map(|node| to_json(node.get_ref()));
     let config = match config {

@@ -117,7 +117,7 @@ fn unknown_key(record: &Record, name: &Spanned<std::borrow::Cow<'_, str>>) -> Di
 }
 
 /// The refusal of something that the language reserves.
-pub(super) fn planned(span: Range<usize>, what: &str, feature: &str) -> Diagnostic {
+fn planned(span: Range<usize>, what: &str, feature: &str) -> Diagnostic {
     let message = format!("`{what}` is not supported yet");
     Diagnostic::error(codes::RESERVED, span, message)
         .with_help(format!("{feature} will come in a later version; until then this is refused, because ignoring it would change what the workflow does"))

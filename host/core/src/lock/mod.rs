@@ -38,6 +38,10 @@ pub struct Key {
 pub struct Locked {
     /// Of a component, digest of the file; of a script, digest of its text as it is run.
     pub digest: Digest,
+    /// Of a component from a registry, digest of the manifest that named it.
+    pub manifest: Option<Digest>,
+    /// The public key that has to have signed it, as `wasm_plugins::oci_registry::PublicKey` of the engine writes it.
+    pub key: Option<String>,
     /// The version of the contract that it was built for; none of one that has functions alone.
     pub contract: Option<String>,
     /// What it wanted when it was looked at.
@@ -101,6 +105,8 @@ impl Lock {
     pub fn take(&mut self, key: Key, found: Locked) -> Taken {
         let same = |before: &Locked| {
             before.digest == found.digest
+                && before.manifest == found.manifest
+                && before.key == found.key
                 && before.contract == found.contract
                 && before.wants == found.wants
         };
@@ -160,6 +166,8 @@ mod tests {
         let capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
         Locked {
             digest: Digest::of(bytes.as_bytes()),
+            manifest: None,
+            key: None,
             contract: Some("0.1.0".to_owned()),
             wants: Wants::new(&capabilities, None),
             line: 0,

@@ -68,6 +68,10 @@ struct RawEntry {
     source: String,
     digest: Spanned<String>,
     #[serde(default)]
+    manifest: Option<Spanned<String>>,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
     contract: Option<String>,
     #[serde(default)]
     capabilities: BTreeSet<String>,
@@ -111,6 +115,8 @@ impl Lock {
             };
             let locked = Locked {
                 digest: digest(&entry.digest)?,
+                manifest: entry.manifest.as_ref().map(digest).transpose()?,
+                key: entry.key,
                 contract: entry.contract,
                 wants: Wants {
                     capabilities: entry.capabilities,
@@ -150,6 +156,12 @@ impl Lock {
             line("name", &key.name);
             line("source", &key.source);
             line("digest", &locked.digest.to_string());
+            if let Some(manifest) = &locked.manifest {
+                line("manifest", &manifest.to_string());
+            }
+            if let Some(key) = &locked.key {
+                line("key", key);
+            }
             if let Some(contract) = &locked.contract {
                 line("contract", contract);
             }
@@ -225,6 +237,40 @@ wants = "sha256:930e372dd20e14b69cb7e12532815dc99ff1ce282de64d856f078ff34af1562e
         let other = format!("\u{feff}{}", text.replace('\n', "\r\n"));
         assert_eq!(Lock::read(&other).unwrap().write(""), lock().write(""));
         assert_eq!(Lock::read("version = 1").unwrap(), Lock::default());
+    }
+
+    #[test]
+    fn what_came_from_a_registry_has_its_manifest_and_its_key() {
+        let mut lock = Lock::default();
+        let mut one = locked("x", &[]);
+        one.manifest = Some(Digest::of(b"manifest"));
+        one.key = Some("MCow".to_owned());
+        let signed = key("x", "oci:registry.example.com/x:1");
+        lock.take(signed.clone(), one.clone());
+        let text = lock.write("head");
+        let digest = Digest::of(b"manifest");
+        assert!(
+            text.contains(&format!(
+                "\nmanifest = \"{digest}\"\nkey = \"MCow\"\ncontract"
+            )),
+            "{text}"
+        );
+        let mut read = Lock::read(&text).unwrap();
+        assert_eq!(read.write("head"), text);
+        // A key more is a change, with nothing else changed.
+        one.key = None;
+        let taken = read.take(signed, one);
+        assert!(
+            matches!(taken, super::super::Taken::Changed { .. }),
+            "{taken:?}"
+        );
+        let broken = text.replace("manifest = \"sha256:", "manifest = \"sha512:");
+        let (error, line) = Lock::read(&broken).unwrap_err();
+        assert_eq!(
+            (line, matches!(error, InvalidLock::Digest(_))),
+            (9, true),
+            "{error}"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ macro_rules! reports {
 reports! {
     b14_loop_without_until b14_max_iterations b15_loop_without_members b16_duplicate_ids b18_conditions
     b18_not_bool b19_cannot_have_run b19_unknown_names b1_missing_keys b1_step_without_id
-    b20_unknown_keys b21_schema_version b24_timeouts b25_retry b311_approvals b325_reserved b326_needs b326_needs_cycle b326_needs_in_a_sequence b328_skipped_reads graph_readings
+    b20_unknown_keys b21_schema_version b24_timeouts b25_retry b311_approvals b325_reserved registries b326_needs b326_needs_cycle b326_needs_in_a_sequence b328_skipped_reads graph_readings
     b334_kinds b358_retry_on_a_loop b367_child_files b370_fan_outs b376_child_inputs b47_files b48_loop_outputs doubled_braces instants literal_braces b48_manifest_outputs b5_three_mistakes b63_one_parser
     b65_legacy_and b67_empty_conditions b9_unknown_kind children_of_items columns_in_strings compensations dashed_ids deadlines digest ends finally finally_needs first_iteration grants grants_wanted
     duplicate_keys expression_too_long expression_types in_mistakes inputs limits manifest_inputs

@@ -1,15 +1,21 @@
 //! Components from files: the [`PluginSource`] of the real world.
 
+mod kept;
+pub mod oci_artifact;
 pub mod oci_layout;
+pub mod oci_registry;
 mod script;
 
+pub use self::kept::Kept;
 pub use self::script::is_one as is_script;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use milepost_core::definition::PluginSpec;
+use milepost_core::ids::Digest;
 use milepost_core::json_schema::Contracts;
+use milepost_core::registry;
 
 use self::oci_layout::{LayoutError, Reference};
 use crate::clock::SystemClock;
@@ -24,6 +30,18 @@ use crate::wasm::{
 pub type Guard =
     Arc<dyn Fn(&ComponentBytes, &PluginSpec, &Path) -> Result<(), PluginError> + Send + Sync>;
 
+/// Which component a `source` in a registry stands for: what its tag stood for when somebody looked. A run does not ask the registry.
+pub trait Chosen: Send + Sync {
+    /// The digest of the component of that plugin; `base` is the definition's folder.
+    ///
+    /// # Errors
+    /// Why it cannot be known.
+    fn digest(&self, name: &str, spec: &PluginSpec, base: &Path) -> Result<Option<Digest>, String>;
+
+    /// What to do where nothing was chosen, or what was is not on this machine.
+    fn remedy(&self, name: &str, spec: &PluginSpec, base: &Path) -> String;
+}
+
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
 /// The WebAssembly engine is set up with the first component: whoever only looks at runs does not pay for it.
@@ -36,6 +54,8 @@ pub struct WasmPlugins {
     program_supervisor: Option<ChildProgram>,
     slow_compilation: Option<SlowCompilation>,
     guard: Option<Guard>,
+    kept: Option<Kept>,
+    chosen: Option<Arc<dyn Chosen>>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -52,6 +72,8 @@ impl WasmPlugins {
             program_supervisor: None,
             slow_compilation: None,
             guard: None,
+            kept: None,
+            chosen: None,
             engine: OnceLock::new(),
         }
     }
@@ -109,6 +131,20 @@ impl WasmPlugins {
     #[must_use]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// Names where components of registries are kept.
+    #[must_use]
+    pub fn kept(mut self, kept: Option<Kept>) -> Self {
+        self.kept = kept;
+        self
+    }
+
+    /// Names who knows which of them are meant. Without, only those that a definition pins by their digest are.
+    #[must_use]
+    pub fn chosen(mut self, chosen: Arc<dyn Chosen>) -> Self {
+        self.chosen = Some(chosen);
         self
     }
 
@@ -183,6 +219,39 @@ impl WasmPlugins {
         })?;
         Ok(ComponentBytes::new(name, place, bytes))
     }
+
+    /// The component of a registry that was chosen, from those that are kept here.
+    fn read_kept(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        base: &Path,
+    ) -> Result<ComponentBytes, PluginError> {
+        let unavailable = |reason: String| PluginError::Unavailable {
+            name: name.to_owned(),
+            reason,
+        };
+        let chosen = self.chosen.as_deref();
+        let remedy = |reason: String| match chosen {
+            Some(chosen) => format!("{reason}; {}", chosen.remedy(name, spec, base)),
+            None => reason,
+        };
+        let place = &spec.source;
+        let digest = chosen.map(|chosen| chosen.digest(name, spec, base));
+        let digest = digest.transpose().map_err(unavailable)?.flatten();
+        let Some(digest) = digest.or(spec.digest) else {
+            return Err(unavailable(remedy(format!(
+                "nothing says which component {place} stands for"
+            ))));
+        };
+        let kept = self.kept.as_ref();
+        let bytes = kept.and_then(|kept| kept.get(&digest)).ok_or_else(|| {
+            unavailable(remedy(format!(
+                "the component {place} ({digest}) is not on this machine"
+            )))
+        })?;
+        Ok(ComponentBytes::new(name, place.as_str(), bytes))
+    }
 }
 
 impl PluginSource for WasmPlugins {
@@ -194,6 +263,9 @@ impl PluginSource for WasmPlugins {
     ) -> Result<ComponentBytes, PluginError> {
         if spec.source.starts_with(native::SCHEME) {
             return Err(not_native(name, &spec.source));
+        }
+        if spec.source.starts_with(registry::SCHEME) {
+            return self.read_kept(name, spec, base);
         }
         match Reference::parse(&spec.source) {
             Some(reference) => self.read_layout(name, base, &reference),
@@ -276,8 +348,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
     use std::collections::BTreeMap;
-
-    use milepost_core::ids::Digest;
 
     use super::*;
     use crate::plugin::read_pinned;

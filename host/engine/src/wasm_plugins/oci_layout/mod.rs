@@ -1,9 +1,7 @@
 //! Components in OCI image layouts: folders as registries' tools write them, with every file named by its digest.
 //!
-//! The artifact is that of the CNCF's guidance for WebAssembly: an image manifest whose config is
-//! `application/vnd.wasm.config.v0+json` and whose one layer, `application/wasm`, is the component. Every file is read up to the size
-//! that its descriptor says, and held against its digest. What such a layout does not need is refused: links, an index in an index,
-//! other algorithms, several layers.
+//! What lies in one is an [artifact](super::oci_artifact). Every file is read up to the size that its descriptor says, and held against
+//! its digest. What such a layout does not need is refused: links, an index in an index, other algorithms.
 
 mod read;
 #[cfg(test)]
@@ -16,7 +14,7 @@ use std::path::{Path, PathBuf};
 use milepost_core::ids::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::wasm::Rejection;
+use super::oci_artifact::{ArtifactError, Descriptor};
 
 pub use self::read::read;
 pub use self::write::write;
@@ -24,16 +22,9 @@ pub use self::write::write;
 /// What a `source` in a layout begins with.
 pub const SCHEME: &str = "oci-layout:";
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-const WASM: &str = "application/wasm";
 /// The annotation that holds a tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
 const LAYOUT_VERSION: &str = "1.0.0";
-
-/// Bytes of `index.json`, of a manifest, of a config.
-const JSON_BYTES: usize = 4 * 1024 * 1024;
 
 /// `oci-layout:FOLDER[:TAG]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,40 +110,9 @@ pub enum LayoutError {
     /// Two artifacts have the same tag.
     #[error("the tag `{0}` stands for several artifacts")]
     SeveralOf(String),
-    /// A tag that cannot be one.
-    #[error("`{0}` is no tag: letters, digits, `.`, `_` and `-`, up to 128")]
-    BadTag(String),
-    /// Something in it is of another kind.
-    #[error("{what} is of type `{found}`, not `{expected}`")]
-    Type {
-        /// What it is.
-        what: &'static str,
-        /// Its media type.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// A digest is none, or of an algorithm that is not SHA-256.
-    #[error("{what} has no SHA-256 digest: {found}")]
-    Algorithm {
-        /// What it is.
-        what: &'static str,
-        /// What stands there.
-        found: String,
-    },
     /// A file is a link.
     #[error("{} is a link; a layout has its files in its own folder", .0.display())]
     Link(PathBuf),
-    /// A file is larger than it may be, by its descriptor.
-    #[error("{what} has {bytes} bytes, more than the {most} that it may have")]
-    TooLarge {
-        /// What it is.
-        what: &'static str,
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        most: usize,
-    },
     /// A file is not the one that its descriptor names.
     #[error("{} is not what its descriptor says: expected {expected} of {bytes} bytes, found {found} of {found_bytes}", file.display())]
     Other {
@@ -167,45 +127,9 @@ pub enum LayoutError {
         /// The size that it has.
         found_bytes: usize,
     },
-    /// The artifact does not have one layer.
-    #[error("it has {0} layers; a component is one")]
-    Layers(usize),
-    /// The config names other layers.
-    #[error("its config does not name its layer")]
-    OtherLayers,
-    /// What was to be written is no component.
+    /// What it has under the tag is no component.
     #[error(transparent)]
-    Rejected(#[from] Rejection),
-}
-
-/// What a file is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    annotations: serde_json::Map<String, serde_json::Value>,
-    /// What it says beside, kept when an index is written again.
-    #[serde(flatten)]
-    more: serde_json::Map<String, serde_json::Value>,
-}
-
-impl Descriptor {
-    fn of(media_type: &str, bytes: &[u8]) -> Self {
-        Self {
-            media_type: media_type.to_owned(),
-            digest: Digest::of(bytes).to_string(),
-            size: bytes.len() as u64,
-            annotations: serde_json::Map::new(),
-            more: serde_json::Map::new(),
-        }
-    }
-
-    fn tag(&self) -> Option<&str> {
-        self.annotations.get(TAG)?.as_str()
-    }
+    Artifact(#[from] ArtifactError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,21 +150,8 @@ struct Index {
     more: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ImageManifest {
-    schema_version: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
-}
-
-/// Of the config, what has to do with the layer.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Config {
-    layer_digests: Option<Vec<String>>,
+fn tag(artifact: &Descriptor) -> Option<&str> {
+    artifact.annotations.get(TAG)?.as_str()
 }
 
 fn blob(folder: &Path, digest: &Digest) -> PathBuf {

@@ -1,17 +1,16 @@
 //! From a layout to the bytes of a component.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use milepost_core::ids::Digest;
 use milepost_core::limits;
-use milepost_core::shown;
 use serde::de::DeserializeOwned;
 
-use super::{
-    CONFIG, Config, Descriptor, INDEX, ImageManifest, Index, JSON_BYTES, LAYOUT_VERSION, Layout,
-    LayoutError, MANIFEST, Reference, WASM, blob,
+use super::super::oci_artifact::{
+    Descriptor, INDEX, ImageManifest, JSON_BYTES, MANIFEST, expect, told,
 };
+use super::{Index, LAYOUT_VERSION, Layout, LayoutError, Reference, blob};
 use crate::bounded_file;
 
 /// Tags that are told.
@@ -26,26 +25,12 @@ pub fn read(base: &Path, reference: &Reference) -> Result<Vec<u8>, LayoutError> 
     let index = index(&folder)?;
     let artifact = chosen(&index, reference.tag.as_deref())?;
     expect("the artifact", &artifact.media_type, MANIFEST)?;
-    let (file, bytes) = file_of(&folder, "the manifest", artifact, JSON_BYTES)?;
-    let manifest: ImageManifest = json(&file, &bytes)?;
-    if let Some(media_type) = &manifest.media_type {
-        expect("the manifest", media_type, MANIFEST)?;
-    }
-    expect("the config", &manifest.config.media_type, CONFIG)?;
-    let [layer] = manifest.layers.as_slice() else {
-        return Err(LayoutError::Layers(manifest.layers.len()));
-    };
-    expect("the layer", &layer.media_type, WASM)?;
-    let (file, bytes) = file_of(&folder, "the config", &manifest.config, JSON_BYTES)?;
-    let config: Config = json(&file, &bytes)?;
-    if config
-        .layer_digests
-        .is_some_and(|layers| layers != [layer.digest.as_str()])
-    {
-        return Err(LayoutError::OtherLayers);
-    }
-    let (_, component) = file_of(&folder, "the component", layer, limits::COMPONENT_BYTES)?;
-    Ok(component)
+    let bytes = file_of(&folder, "the manifest", artifact, JSON_BYTES)?;
+    let manifest = ImageManifest::read(&bytes)?;
+    let layer = manifest.component()?;
+    let config = file_of(&folder, "the config", &manifest.config, JSON_BYTES)?;
+    manifest.check_config(&config)?;
+    file_of(&folder, "the component", layer, limits::COMPONENT_BYTES)
 }
 
 /// The index of a layout.
@@ -68,7 +53,7 @@ fn chosen<'a>(index: &'a Index, tag: Option<&str>) -> Result<&'a Descriptor, Lay
     let mut fitting = index
         .manifests
         .iter()
-        .filter(|artifact| tag.is_none() || artifact.tag() == tag);
+        .filter(|artifact| tag.is_none() || super::tag(artifact) == tag);
     match (fitting.next(), tag) {
         (Some(one), _) if fitting.all(|other| other.digest == one.digest) => Ok(one),
         (Some(_), Some(tag)) => Err(LayoutError::SeveralOf(told(tag))),
@@ -76,7 +61,7 @@ fn chosen<'a>(index: &'a Index, tag: Option<&str>) -> Result<&'a Descriptor, Lay
             let mut known: Vec<String> = index
                 .manifests
                 .iter()
-                .filter_map(|artifact| Some(format!("`{}`", told(artifact.tag()?))))
+                .filter_map(|artifact| Some(format!("`{}`", told(super::tag(artifact)?))))
                 .take(TOLD)
                 .collect();
             if known.is_empty() {
@@ -88,40 +73,16 @@ fn chosen<'a>(index: &'a Index, tag: Option<&str>) -> Result<&'a Descriptor, Lay
     }
 }
 
-fn told(text: &str) -> String {
-    shown::excerpt(text, limits::NAME_BYTES)
-}
-
-fn expect(what: &'static str, found: &str, expected: &'static str) -> Result<(), LayoutError> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(LayoutError::Type {
-            what,
-            found: told(found),
-            expected,
-        }),
-    }
-}
-
 /// The file of a descriptor, whole and the right one.
 fn file_of(
     folder: &Path,
     what: &'static str,
     descriptor: &Descriptor,
     most: usize,
-) -> Result<(PathBuf, Vec<u8>), LayoutError> {
+) -> Result<Vec<u8>, LayoutError> {
     // Nothing but hex digits becomes part of a path.
-    let expected: Digest = descriptor
-        .digest
-        .parse()
-        .map_err(|_| LayoutError::Algorithm {
-            what,
-            found: told(&descriptor.digest),
-        })?;
+    let expected = descriptor.checked(what, most)?;
     let bytes = descriptor.size;
-    if bytes > most as u64 {
-        return Err(LayoutError::TooLarge { what, bytes, most });
-    }
     for part in ["blobs", "blobs/sha256"] {
         refuse_link(&folder.join(part))?;
     }
@@ -137,7 +98,7 @@ fn file_of(
             found_bytes: found.len(),
         });
     }
-    Ok((file, found))
+    Ok(found)
 }
 
 fn regular(file: &Path, most: usize) -> Result<Vec<u8>, LayoutError> {

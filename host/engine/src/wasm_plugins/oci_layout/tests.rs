@@ -8,6 +8,7 @@ use std::path::Path;
 use milepost_core::ids::Digest;
 use serde_json::{Value, json};
 
+use super::super::oci_artifact::{ArtifactError, INDEX};
 use super::{LayoutError, Reference, blob, read, write};
 
 fn component(text: &str) -> Vec<u8> {
@@ -58,14 +59,17 @@ fn what_is_written_is_read_by_its_tag() {
     for tag in ["", ".", "-x", "a/b", "a b", "\u{fc}"] {
         let refused = write(&reference(&layout, Some(tag)), &one).unwrap_err();
         assert!(
-            matches!(refused, LayoutError::BadTag(_)),
+            matches!(refused, LayoutError::Artifact(ArtifactError::BadTag(_))),
             "{tag}: {refused}"
         );
     }
     let refused = write(&reference(folder.path(), None), &one).unwrap_err();
     assert!(matches!(refused, LayoutError::NoLayout(_)), "{refused}");
     let refused = write(&reference(&layout, None), b"no component").unwrap_err();
-    assert!(matches!(refused, LayoutError::Rejected(_)), "{refused}");
+    assert!(
+        matches!(refused, LayoutError::Artifact(ArtifactError::Rejected(_))),
+        "{refused}"
+    );
 }
 
 /// A layout whose manifest, and what stands around it, are as `change` leaves them, with digests that fit.
@@ -121,7 +125,7 @@ fn a_layout_that_is_not_one_of_a_component_is_refused() {
         (
             "of type `application/vnd.oci.image.index.v1+json`",
             |index, _, _| {
-                index["manifests"][0]["mediaType"] = json!(super::INDEX);
+                index["manifests"][0]["mediaType"] = json!(INDEX);
             },
         ),
         (
@@ -200,7 +204,11 @@ fn files_of_a_layout_are_its_own_and_unchanged() {
     assert!(matches!(refused, LayoutError::Other { .. }), "{refused}");
 
     fresh();
-    fs::write(layout.join("index.json"), " ".repeat(super::JSON_BYTES + 1)).unwrap();
+    fs::write(
+        layout.join("index.json"),
+        " ".repeat(super::super::oci_artifact::JSON_BYTES + 1),
+    )
+    .unwrap();
     let refused = read_from(&layout, None).unwrap_err();
     assert!(matches!(refused, LayoutError::File { .. }), "{refused}");
 

@@ -5,13 +5,11 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use milepost_core::ids::Digest;
+use milepost_core::registry::is_tag;
 use serde_json::{Map, json};
 
-use super::{
-    CONFIG, Descriptor, INDEX, ImageManifest, Index, LAYOUT_VERSION, Layout, LayoutError, MANIFEST,
-    Reference, TAG, WASM, blob,
-};
-use crate::wasm::Inspection;
+use super::super::oci_artifact::{self, ArtifactError, Descriptor, INDEX, MANIFEST, Parts, text};
+use super::{Index, LAYOUT_VERSION, Layout, LayoutError, Reference, TAG, blob};
 
 /// Writes a component into a layout, which is made if there is none; what the tag stood for before stays there without it. The same
 /// component gives the same files.
@@ -21,9 +19,9 @@ use crate::wasm::Inspection;
 pub fn write(reference: &Reference, component: &[u8]) -> Result<(), LayoutError> {
     let folder = &reference.folder;
     if let Some(tag) = reference.tag.as_ref().filter(|tag| !is_tag(tag)) {
-        return Err(LayoutError::BadTag(tag.clone()));
+        return Err(ArtifactError::BadTag(tag.clone()).into());
     }
-    let inspection = Inspection::of(component)?;
+    let Parts { config, manifest } = oci_artifact::parts(component)?;
     let mut index = match folder.join("oci-layout").try_exists() {
         Ok(true) => super::read::index(folder)?,
         Ok(false) if is_empty(folder) => Index {
@@ -34,32 +32,20 @@ pub fn write(reference: &Reference, component: &[u8]) -> Result<(), LayoutError>
         },
         Ok(false) | Err(_) => return Err(LayoutError::NoLayout(folder.clone())),
     };
-    let layer = Descriptor::of(WASM, component);
-    let config = text(&json!({
-        "architecture": "wasm",
-        "os": "wasip2",
-        "layerDigests": [layer.digest],
-        "component": { "exports": inspection.exports, "imports": inspection.imports },
-    }));
-    let manifest = text(&json!(ImageManifest {
-        schema_version: 2,
-        media_type: Some(MANIFEST.to_owned()),
-        config: Descriptor::of(CONFIG, &config),
-        layers: vec![layer],
-    }));
     let mut artifact = Descriptor::of(MANIFEST, &manifest);
     if let Some(tag) = &reference.tag {
         artifact
             .annotations
             .insert(TAG.to_owned(), tag.as_str().into());
         for other in &mut index.manifests {
-            if other.tag() == Some(tag) {
+            if super::tag(other) == Some(tag) {
                 other.annotations.remove(TAG);
             }
         }
     }
     let same = |other: &Descriptor| {
-        other.digest == artifact.digest && (other.tag().is_none() || other.tag() == artifact.tag())
+        other.digest == artifact.digest
+            && (super::tag(other).is_none() || super::tag(other) == super::tag(&artifact))
     };
     index.manifests.retain(|other| !same(other));
     index.manifests.push(artifact);
@@ -73,16 +59,6 @@ pub fn write(reference: &Reference, component: &[u8]) -> Result<(), LayoutError>
     }
     put(&folder.join("oci-layout"), &layout)?;
     put(&folder.join("index.json"), &text(&json!(index)))
-}
-
-fn text(value: &serde_json::Value) -> Vec<u8> {
-    value.to_string().into_bytes()
-}
-
-/// As the distribution specification has it.
-fn is_tag(tag: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=128).contains(&tag.len()) && tag.bytes().all(is_part) && !tag.starts_with(['.', '-'])
 }
 
 /// Whether it is no folder yet, or holds nothing.

@@ -32,10 +32,10 @@ use crate::host_error::HostError;
 /// starts with the first request.
 #[derive(Clone)]
 pub struct HttpClient {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     runtime: OnceLock<Runtime>,
     connector: Connector,
     pool: Pool,
@@ -165,6 +165,17 @@ impl HttpClient {
         let inner = Arc::clone(&self.inner);
         let exchange =
             async move { within(Some(request.timeout), exchange(&inner, request, &*policy)).await };
+        self.begin(exchange)
+    }
+
+    /// Begins to do what takes a connection.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        exchange: impl Future<Output = Result<T, HostError>> + Send + 'static,
+    ) -> Result<Sending<T>, HostError> {
         Ok(Sending(self.runtime()?.spawn(exchange)))
     }
 
@@ -199,10 +210,10 @@ impl Drop for Inner {
 }
 
 /// A request on its way. Dropped, it ends, and its connection is closed.
-pub(crate) struct Sending(JoinHandle<Result<Response, HostError>>);
+pub(crate) struct Sending<T = Response>(JoinHandle<Result<T, HostError>>);
 
-impl Future for Sending {
-    type Output = Result<Response, HostError>;
+impl<T> Future for Sending<T> {
+    type Output = Result<T, HostError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|done| match done {
@@ -215,14 +226,14 @@ impl Future for Sending {
     }
 }
 
-impl Drop for Sending {
+impl<T> Drop for Sending<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// What comes in that time.
-async fn within<T>(
+pub(super) async fn within<T>(
     time: Option<Duration>,
     done: impl Future<Output = Result<T, HostError>>,
 ) -> Result<T, HostError> {
@@ -234,7 +245,7 @@ async fn within<T>(
     }
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     inner: &Arc<Inner>,
     mut request: Request,
     policy: &dyn Policy,

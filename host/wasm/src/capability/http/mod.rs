@@ -7,6 +7,7 @@
 //! | `lookup`, `connect`, `pool` | from a name to a connection with an address that may be reached |
 //! | `answered`, `room` | a response as a guest gets it and as the tape keeps it; what all of them take |
 //! | `artifact` | bodies that are artifacts |
+//! | `own` | what the program itself asks |
 //! | `errors`, `tls_words` | the codes that guests see, and why a connection is not secure |
 //!
 //! On the tape: the request, by its digest, with the stand-ins of secrets as the guest wrote them; the response, in which every
@@ -20,6 +21,7 @@ pub(super) mod client;
 mod connect;
 mod errors;
 mod lookup;
+mod own;
 mod pool;
 pub(super) mod request;
 pub(super) mod room;
@@ -55,6 +57,7 @@ use crate::taped::Asked;
 
 pub use client::{HttpClient, HttpSettings};
 pub use connect::Resolve;
+pub use own::{WebRequest, WebResponse, WebRules};
 
 use answered::Taped;
 pub(super) use answered::{Answered, Taped as TapedResponse};

@@ -1,0 +1,146 @@
+//! What the components of a workflow are as they are found: files where they lie, and those of registries as they come.
+
+use std::path::Path;
+
+use milepost::core::definition::PluginSpec;
+use milepost::core::lock::Locked;
+use milepost::core::registry::Reference;
+use milepost::core::shown::Shown;
+use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_pinned};
+use milepost::wasm_plugins::WasmPlugins;
+use milepost::wasm_plugins::oci_registry::{PublicKey, Pulled};
+
+use super::lock::How;
+use crate::failure::{Code, Failure};
+use crate::lock::{self, words};
+use crate::registry::{self, Asked};
+
+/// Finds components.
+pub(super) struct Finder<'a> {
+    pub(super) how: How<'a>,
+    /// A plugin, and the key that has to have signed it from now on.
+    pub(super) signed: Option<(&'a str, &'a PublicKey)>,
+    pub(super) asked: &'a Asked,
+    pub(super) files: WasmPlugins,
+}
+
+impl Finder<'_> {
+    /// What there is to say of a component in a lock; what the lock says of it now, and where that is, is known.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn find(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        file: &Path,
+        (path, locked): (&Path, Option<&Locked>),
+    ) -> Result<Locked, Failure> {
+        let new_key = self.signed.filter(|(plugin, _)| *plugin == name);
+        let new_key = new_key.map(|(_, key)| key.clone());
+        let old_key = match locked.and_then(|locked| Some((locked, locked.key.as_ref()?))) {
+            Some((locked, key)) => Some(key.parse::<PublicKey>().map_err(|error| {
+                let place = Shown(path.display());
+                let message = format!("{place}:{} cannot be used: {error}", locked.line);
+                Failure::new(Code::LockInvalid, message)
+            })?),
+            None => None,
+        };
+        let Some(mut reference) = Reference::parse(&spec.source).and_then(Result::ok) else {
+            if new_key.is_some() || old_key.is_some() {
+                let message = format!(
+                    "plugin `{}` is signed, but `{}` is not in a registry",
+                    Shown(name),
+                    Shown(&spec.source)
+                );
+                return Err(Failure::new(Code::NotSigned, message)
+                    .help("keys are for components with a `source` that begins with `oci:`"));
+            }
+            let component = read_pinned(&self.files, name, spec, file)?;
+            return Ok(lock::found(&component, spec)?);
+        };
+        // What was taken once stays, whatever its tag stands for by now.
+        let stays = locked.filter(|_| matches!(self.how, How::Add) && new_key.is_none());
+        if let Some(manifest) = stays.and_then(|locked| locked.manifest) {
+            reference.digest = Some(manifest);
+        }
+        let key = new_key.or(old_key);
+        let kept = registry::kept()?;
+        if let Some(locked) = stays
+            && let Some(component) = kept.get(&locked.digest)
+            && key
+                .as_ref()
+                .is_none_or(|key| kept.is_signed(&locked.digest, key))
+        {
+            let component = ComponentBytes::new(name, spec.source.as_str(), component);
+            let component = read_pinned(&self.only(component), name, spec, file)?;
+            let found = lock::found(&component, spec)?;
+            let (manifest, key) = (locked.manifest, locked.key.clone());
+            return Ok(Locked {
+                manifest,
+                key,
+                ..found
+            });
+        }
+        let Pulled {
+            component,
+            manifest,
+            proof,
+        } = self.asked.pull(&reference, key.as_ref())?;
+        let component = ComponentBytes::new(name, spec.source.as_str(), component);
+        let component = read_pinned(&self.only(component), name, spec, file)?;
+        let found = lock::found(&component, spec)?;
+        if let Some(locked) = stays
+            && locked.digest != found.digest
+        {
+            let message = format!(
+                "plugin `{}`: the manifest that {}:{} names is not of the component that it names: expected {}, found {}",
+                Shown(name),
+                Shown(path.display()),
+                locked.line,
+                locked.digest,
+                found.digest
+            );
+            return Err(Failure::new(Code::PluginNotLocked, message).help(format!(
+                "put the lock back as it was, or `milepost plugin update {}` takes the components of today",
+                words::workflow(file)
+            )));
+        }
+        let keeping = || {
+            kept.put(&component.bytes)?;
+            match key.as_ref().zip(proof.as_ref()) {
+                Some((key, proof)) => kept.put_proof(&component.digest, key, proof),
+                None => Ok(()),
+            }
+        };
+        keeping().map_err(|error: std::io::Error| {
+            let message = format!(
+                "the component {} cannot be kept: {error}",
+                Shown(&spec.source)
+            );
+            Failure::new(Code::File, message).help("MILEPOST_CACHE names a folder for it")
+        })?;
+        Ok(Locked {
+            manifest: Some(manifest),
+            key: key.map(|key| key.to_string()),
+            ..found
+        })
+    }
+
+    fn only(&self, component: ComponentBytes) -> Only<'_> {
+        Only(component, &self.files)
+    }
+}
+
+/// One component that is there already.
+struct Only<'a>(ComponentBytes, &'a WasmPlugins);
+
+impl PluginSource for Only<'_> {
+    fn read(&self, _: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
+        Ok(self.0.clone())
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        self.1.load(component)
+    }
+}
