@@ -11,7 +11,6 @@
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Deserialize, Schema)]
-//! #[serde(deny_unknown_fields)]
 //! struct CountInput {
 //!     /// Text whose words are counted.
 //!     text: String,
@@ -91,9 +90,11 @@ mod plugin;
 pub mod bindings;
 
 pub use context::Context;
-pub use error::{Error, Failure, Pause, Retryable};
+pub use error::{Error, Failure, Pause, ResultExt, Retryable};
 pub use host_error::HostError;
 pub use milepost_sdk_derive::Schema;
+#[doc(hidden)]
+pub use plugin::same_name;
 pub use plugin::{Plugin, Step, StepEntry};
 pub use schema::{Role, Schema};
 
