@@ -23,6 +23,7 @@ mod programs;
 mod races;
 mod readme;
 mod reserving;
+mod sdk;
 #[path = "../../host/wasm/tests/servers/mod.rs"]
 mod servers;
 mod sharing;

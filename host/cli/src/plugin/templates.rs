@@ -55,6 +55,7 @@ const RUST_SDK: &[File] = files! { "../../../../plugins/":
     "milepost/sdk/src/context.rs" = "sdk/src/context.rs",
     "milepost/sdk/src/error.rs" = "sdk/src/error.rs",
     "milepost/sdk/src/exec.rs" = "sdk/src/exec.rs",
+    "milepost/sdk/src/guide.rs" = "sdk/src/guide.rs",
     "milepost/sdk/src/host_error.rs" = "sdk/src/host_error.rs",
     "milepost/sdk/src/http.rs" = "sdk/src/http.rs",
     "milepost/sdk/src/kv.rs" = "sdk/src/kv.rs",
