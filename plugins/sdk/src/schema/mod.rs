@@ -48,7 +48,7 @@ pub enum Role {
 /// ```
 ///
 /// A property that is not listed is refused, because it is a misspelt one most of the time: `#[schema(additionalProperties = true)]` at the
-/// type allows it. All attributes are those of the [derive macro](derive@Schema).
+/// type allows it. All attributes are those of the [derive macro](derive@crate::Schema).
 ///
 /// A type that contains itself has no end here: end it with `#[schema(with = "..")]`, or write such an implementation by hand, with
 /// less detail.
