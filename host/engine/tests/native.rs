@@ -227,7 +227,7 @@ fn a_workflow_is_checked_against_what_native_steps_declare() {
     assert_eq!(told("any", "with = { nmae = 7 }"), "");
     for (step, with, expected) in [
         ("right", "", "name"),
-        ("right", "with = { name = 7 }", "must be a string"),
+        ("right", "with = { name = 7 }", "must be string"),
         ("rihgt", "with = { name = \"Ada\" }", "right"),
     ] {
         let told = told(step, with);
