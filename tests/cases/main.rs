@@ -24,6 +24,7 @@ mod races;
 mod readme;
 mod registries;
 mod reserving;
+mod sdk;
 #[path = "../../host/wasm/tests/servers/mod.rs"]
 mod servers;
 mod sharing;

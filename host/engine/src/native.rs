@@ -5,16 +5,69 @@
 //! There is no tape, so replay checks what the engine decided and does not execute such steps again. Nothing of the sandbox holds
 //! for them: they may do what the program may.
 //!
-//! ```
-//! use milepost::native::{NativePlugin, NativePlugins};
-//! use serde_json::json;
+//! A step is a closure that gives a future, or an async function. Whatever error it meets, `?` makes the step's:
 //!
-//! let greet = NativePlugin::new("greet", "1").step("hello", |call| async move {
-//!     let name = call.input["name"].as_str().ok_or("`name` is no text")?; // any error works with `?`
-//!     Ok(json!(format!("Hello, {name}!")))
-//! });
-//! let plugins = NativePlugins::default().plugin(greet);
 //! ```
+//! use std::sync::Arc;
+//!
+//! use milepost::attempt::Call;
+//! use milepost::native::{Failure, NativePlugin, NativePlugins};
+//! use milepost::wasm_plugins::WasmPlugins;
+//! use milepost::{Engine, StartOptions};
+//! use milepost::store::sqlite::{Durability, SqliteStore};
+//! use serde_json::{Value, json};
+//!
+//! async fn order(call: Call) -> Result<Value, Failure> {
+//!     let count: u32 = call.input["count"].as_str().unwrap_or("1").parse()?;
+//!     if count > 100 {
+//!         return Err(Failure::failed("too-many", format!("{count} are more than there are")));
+//!     }
+//!     // The same in every attempt: for whatever must not happen twice.
+//!     let key = format!("{}/{}", call.run, call.path);
+//!     Ok(json!({ "count": count, "key": key }))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("shop.toml");
+//! let shop = NativePlugin::new("shop", "1")
+//!     .step("order", order)
+//!     // Checked as a component with a manifest is: when a workflow is loaded, and when the step runs.
+//!     .checked_step(
+//!         "price",
+//!         json!({ "type": "object", "properties": { "count": { "type": "integer", "minimum": 1 } }, "required": ["count"] }),
+//!         json!({ "type": "number" }),
+//!         |call| async move { Ok(json!(call.input["count"].as_f64().ok_or("no number")? * 2.5)) },
+//!     );
+//! // Beside components: a workflow may use both.
+//! let plugins = NativePlugins::beside(Arc::new(WasmPlugins::new(None))).plugin(shop);
+//! let store = SqliteStore::open(&folder.path().join("runs.db"), Durability::PowerLoss)?;
+//! let engine = Engine::builder(Arc::new(store), Arc::new(plugins)).build();
+//!
+//! std::fs::write(&file, r#"
+//! schema = 1
+//! name = "shop"
+//! [plugins.shop]
+//! source = "native:shop"
+//! [[step]]
+//! id = "order"
+//! use = "shop/order"
+//! with = { count = "3" }
+//! [[step]]
+//! id = "price"
+//! use = "shop/price"
+//! with = { count = "${ steps.order.output.count }" }
+//! "#)?;
+//! let workflow = engine.open(&file)?;
+//! let inputs = workflow.inputs(json!({}))?;
+//! let report = engine.run(workflow, inputs, StartOptions::default()).await?;
+//! assert_eq!(report.output, 7.5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Another kind of step altogether implements [`Callable`] behind a [`PluginSource`]; it answers with [`CallResult::of`].
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,9 +76,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use milepost_core::definition::PluginSpec;
+use milepost_core::definition::{InvalidManifest, Manifest, PluginSpec, StepManifest};
 use milepost_core::effect::{Applied, Artifact, Effect, KvItem};
 use milepost_core::ids::Digest;
+use milepost_core::json_schema::Contracts;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::payload::within_depth;
@@ -79,7 +133,14 @@ impl NativePlugins {
 pub struct NativePlugin {
     name: String,
     version: String,
-    steps: BTreeMap<String, Arc<Body>>,
+    steps: BTreeMap<String, Step>,
+}
+
+/// What a step does, and what it takes and gives.
+#[derive(Clone)]
+struct Step {
+    body: Arc<Body>,
+    declared: StepManifest,
 }
 
 type Body = dyn Fn(Call) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync;
@@ -95,20 +156,54 @@ impl NativePlugin {
         }
     }
 
-    /// Adds a step. It is given its [`Call`]: input, idempotency key (run and path), and its [host](AttemptHost), which shows what it
+    /// Adds a step that takes and gives any value. It is given its [`Call`]: input, idempotency key (run and path), and its [host](AttemptHost), which shows what it
     /// says and knows whether it should stop. It is dropped when its time is up. Work that blocks belongs into `tokio::task::spawn_blocking`: it cannot be ended otherwise.
     #[must_use]
     pub fn step<F>(
-        mut self,
+        self,
         name: impl Into<String>,
         body: impl Fn(Call) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<Value, Failure>> + Send + 'static,
     {
-        let body: Arc<Body> = Arc::new(move |call| Box::pin(body(call)));
-        self.steps.insert(name.into(), body);
+        self.checked_step(name, Value::Bool(true), Value::Bool(true), body)
+    }
+
+    /// Adds a step whose input and output fit these JSON Schemas. Workflows are checked against them when they are loaded, and values
+    /// when the step runs: one that does not fit is `invalid_input` before the call, `invalid_output` after it.
+    #[must_use]
+    pub fn checked_step<F>(
+        mut self,
+        name: impl Into<String>,
+        input: Value,
+        output: Value,
+        body: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value, Failure>> + Send + 'static,
+    {
+        let step = Step {
+            body: Arc::new(move |call| Box::pin(body(call))),
+            declared: StepManifest {
+                description: None,
+                input,
+                output,
+            },
+        };
+        self.steps.insert(name.into(), step);
         self
+    }
+
+    /// What workflows are checked against, held to the rules for the manifests of components; nothing, without steps.
+    fn manifest(&self) -> Result<Option<Manifest>, InvalidManifest> {
+        if self.steps.is_empty() {
+            return Ok(None);
+        }
+        let steps = self.steps.iter();
+        let steps: BTreeMap<_, _> = steps.map(|(name, step)| (name, &step.declared)).collect();
+        let manifest = json!({ "name": self.name, "version": self.version, "steps": steps });
+        Manifest::parse(&manifest.to_string()).map(Some)
     }
 
     /// What runs carry of it.
@@ -217,10 +312,19 @@ impl PluginSource for NativePlugins {
                 reason: format!("the run needs `{text}`, which this program does not have"),
             });
         };
+        let manifest = plugin.manifest();
+        let manifest = manifest.map_err(|error| PluginError::Incompatible {
+            name: component.name.clone(),
+            reason: format!("of `{SCHEME}{}`: {error}", plugin.name),
+        })?;
         Ok(LoadedPlugin {
             digest: component.digest,
-            manifest: None,
-            contracts: Arc::default(),
+            contracts: manifest
+                .as_ref()
+                .map(Contracts::of)
+                .map(Arc::new)
+                .unwrap_or_default(),
+            manifest,
             functions: Arc::default(),
             callable: Arc::new(plugin.clone()),
         })
@@ -378,7 +482,7 @@ impl NativePlugin {
             let message = "a replay does not execute native steps".to_owned();
             return failed(ErrorClass::Host, codes::HOST_ERROR, message);
         }
-        let Some(body) = self.steps.get(&*call.step) else {
+        let Some(step) = self.steps.get(&*call.step) else {
             let message = format!(
                 "the native plugin `{}` has no step `{}`",
                 self.name, call.step
@@ -386,7 +490,7 @@ impl NativePlugin {
             return failed(ErrorClass::Host, codes::PLUGIN_INCOMPATIBLE, message);
         };
         let (timeout, idle_timeout) = (call.timeout, call.idle_timeout);
-        let body = Arc::clone(body);
+        let body = Arc::clone(&step.body);
         // A task of its own: one that blocks holds up neither its driver nor the renewal of the claim.
         let task = tokio::spawn(async move { body(call).await });
         let _ends_with_the_attempt = Aborts(task.abort_handle());

@@ -139,7 +139,6 @@ async fn whatever_goes_wrong_is_an_outcome_of_the_step() {
         ("sleep", "idle", "nothing was heard from the step for 200ms"),
         ("busy", "timeout", "did not end within 400ms"),
         ("deep", "invalid_output", "nested deeper than 64 levels"),
-        ("unknown", "plugin_incompatible", "has no step `unknown`"),
     ] {
         let report = Place::new().run(step).await;
         assert_eq!(report.status, Status::Failed, "{step}");
@@ -190,6 +189,100 @@ fn a_plugin_that_the_program_has_not_got_is_refused_before_anything_runs() {
         error.contains("this program has no `native:p`; it has `native:q`"),
         "{error}"
     );
+}
+
+fn checked() -> NativePlugin {
+    let name = json!({ "type": "string", "minLength": 2 });
+    let input = json!({ "type": "object", "properties": { "name": name }, "required": ["name"] });
+    NativePlugin::new("p", "1")
+        .checked_step(
+            "right",
+            input.clone(),
+            json!({ "type": "string" }),
+            |call| async move { Ok(call.input["name"].clone()) },
+        )
+        .checked_step(
+            "wrong",
+            input,
+            json!({ "type": "integer" }),
+            |call| async move { Ok(call.input["name"].clone()) },
+        )
+        .step("any", |_| async { Ok(json!(null)) })
+}
+
+#[test]
+fn a_workflow_is_checked_against_what_native_steps_declare() {
+    let place = Place::new();
+    let engine = place.engine(NativePlugins::default().plugin(checked()));
+    let told = |step: &str, with: &str| {
+        let file = place.file(step);
+        let text = workflow(step).replace("with = { name = \"${ inputs.name }\" }", with);
+        std::fs::write(&file, text).unwrap();
+        match engine.open(&file) {
+            Ok(_) => String::new(),
+            Err(error) => format!("{error:?}"),
+        }
+    };
+    assert_eq!(told("right", "with = { name = \"Ada\" }"), "");
+    assert_eq!(told("any", "with = { nmae = 7 }"), "");
+    for (step, with, expected) in [
+        ("right", "", "name"),
+        ("right", "with = { name = 7 }", "must be string"),
+        ("rihgt", "with = { name = \"Ada\" }", "right"),
+    ] {
+        let told = told(step, with);
+        assert!(told.contains(expected), "{step} {with}: {told}");
+    }
+    // A schema that is none is the program's mistake, and nothing runs.
+    let broken =
+        NativePlugin::new("p", "1").checked_step("right", json!(3), json!(true), |_| async {
+            Ok(json!(null))
+        });
+    let engine = place.engine(NativePlugins::default().plugin(broken));
+    let error = engine.open(place.file("right")).err().unwrap().to_string();
+    assert!(
+        error.contains("the input schema of step `right`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn values_are_held_against_what_native_steps_declare() {
+    for (step, name, code) in [
+        ("right", "Ada", None),
+        ("right", "A", Some("invalid_input")),
+        ("wrong", "Ada", Some("invalid_output")),
+    ] {
+        let place = Place::new();
+        let engine = place.engine(NativePlugins::default().plugin(checked()));
+        let workflow = engine.open(place.file(step)).unwrap();
+        let inputs = workflow.inputs(json!({ "name": name })).unwrap();
+        let run = engine.run(workflow, inputs, StartOptions::default());
+        let report = run.await.unwrap();
+        let error = report.steps[0].error.as_ref();
+        assert_eq!(error.map(|error| &*error.code), code, "{step} {name}");
+    }
+}
+
+/// What `inputs` returns is an error like any other, also where errors have to be shared by threads.
+#[tokio::test]
+async fn every_error_of_the_library_works_with_the_question_mark() {
+    async fn run(
+        place: &Place,
+        inputs: serde_json::Value,
+    ) -> Result<Status, Box<dyn std::error::Error + Send + Sync>> {
+        let engine = place.engine(NativePlugins::default().plugin(plugin("1")));
+        let workflow = engine.open(place.file("hello"))?;
+        let inputs = workflow.inputs(inputs)?;
+        let report = engine
+            .run(workflow, inputs, StartOptions::default())
+            .await?;
+        Ok(report.status)
+    }
+    let place = Place::new();
+    assert_eq!(run(&place, json!({})).await.unwrap(), Status::Completed);
+    let error = run(&place, json!({ "nmae": 1 })).await.unwrap_err();
+    assert!(error.to_string().contains("nmae"), "{error}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 /// An order, as the API has it.
 #[derive(Deserialize, Schema)]
+#[schema(additionalProperties = true)]
 struct Order {
     id: String,
     /// `2026-10-31`

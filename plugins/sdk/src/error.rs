@@ -1,12 +1,41 @@
 //! The ways in which a step does not return an output: one constructor each, so that a pause or a retry is one line.
 
+use core::any::Any;
 use core::fmt;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-/// Why a step has no output. Return one with `?` or `.into()`; a [`serde_json::Error`] becomes a failure with the code
-/// `invalid_input`.
+use crate::HostError;
+
+/// Why a step has no output. `?` makes one of every [`std::error::Error`]: a failure whose message has its causes, too, and whose code is
+///
+/// | of | code |
+/// |---|---|
+/// | [`HostError`] | its own, and retryable where the host says so |
+/// | [`serde_json::Error`] | `invalid_input` |
+/// | [`std::io::Error`] | `io`; one that the host caused is what the host said |
+/// | anything else | `failed` |
+///
+/// [`ResultExt::code`] chooses another code.
+///
+/// ```
+/// use milepost_sdk::{Error, Result, ResultExt};
+///
+/// fn port(text: &str) -> Result<u16> {
+///     let port: u16 = text.trim().parse().code("bad-port")?;
+///     if port < 1024 {
+///         return Err(Error::failed("privileged-port", format!("{port} is below 1024")).into());
+///     }
+///     Ok(port)
+/// }
+///
+/// let error = port("80a").unwrap_err().to_string();
+/// assert_eq!(error, "failed (bad-port): invalid digit found in string");
+/// ```
+///
+/// So that `?` can do that, this is no [`std::error::Error`] itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// Another attempt may succeed.
@@ -164,9 +193,83 @@ impl From<Pause> for Error {
     }
 }
 
-impl From<serde_json::Error> for Error {
-    fn from(error: serde_json::Error) -> Self {
-        Self::failed("invalid_input", error.to_string()).into()
+impl<E: std::error::Error + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        // Of what type it is, is known when this is compiled: the branches that are not taken are not there.
+        let mut error = Some(error);
+        let any: &mut dyn Any = &mut error;
+        if let Some(Some(host)) = any.downcast_mut::<Option<HostError>>().map(Option::take) {
+            return host.of_step();
+        }
+        if let Some(Some(io)) = any.downcast_mut::<Option<io::Error>>().map(Option::take) {
+            return match io.downcast::<HostError>() {
+                Ok(host) => host.of_step(),
+                Err(io) => Self::failed("io", message(&io)).into(),
+            };
+        }
+        let code = match any.is::<Option<serde_json::Error>>() {
+            true => "invalid_input",
+            false => "failed",
+        };
+        let message = error.as_ref().map_or_else(String::new, |e| message(e));
+        Self::failed(code, message).into()
+    }
+}
+
+/// What an error says, with its causes.
+fn message(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        message.push_str(": ");
+        message.push_str(&next.to_string());
+        cause = next.source();
+    }
+    message
+}
+
+/// What can be said of an error on its way out of a step.
+pub trait ResultExt<T> {
+    /// Gives the error this code, which a workflow can match on ("bad-date"); it stays what it is otherwise, such as retryable.
+    ///
+    /// # Errors
+    /// That error.
+    fn code(self, code: &str) -> Result<T, Error>;
+
+    /// Makes the error one that another attempt may not meet, with this code. A pause and a cancellation stay what they are.
+    ///
+    /// # Errors
+    /// That error.
+    fn retryable(self, code: &str) -> Result<T, Error>;
+}
+
+impl<T, E: Into<Error>> ResultExt<T> for Result<T, E> {
+    fn code(self, code: &str) -> Result<T, Error> {
+        self.map_err(|error| error.into().with_code(code))
+    }
+
+    fn retryable(self, code: &str) -> Result<T, Error> {
+        self.map_err(|error| match error.into().with_code(code) {
+            Error::Failed(cause) => Retryable {
+                cause,
+                after: None,
+                provider: None,
+            }
+            .into(),
+            other => other,
+        })
+    }
+}
+
+impl Error {
+    fn with_code(mut self, code: &str) -> Self {
+        match &mut self {
+            Self::Retryable(retryable) => code.clone_into(&mut retryable.cause.code),
+            Self::Failed(failure) => code.clone_into(&mut failure.code),
+            Self::Pause(pause) => code.clone_into(&mut pause.code),
+            Self::Cancelled(_) => {}
+        }
+        self
     }
 }
 
@@ -181,8 +284,6 @@ impl fmt::Display for Error {
         write!(f, "{kind} ({code}): {text}")
     }
 }
-
-impl std::error::Error for Error {}
 
 #[cfg(target_family = "wasm")]
 mod wire {
@@ -246,6 +347,57 @@ mod tests {
         };
         assert_eq!(failure.code, "invalid_input");
         assert!(failure.message.contains("line 1"), "{}", failure.message);
+    }
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no port")
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn any_error_is_a_failure_with_its_causes_and_the_code_that_is_chosen() {
+        let number = || "x".parse::<u8>();
+        let digit = "invalid digit found in string";
+        let plain = || -> crate::Result<u8> { Ok(number()?) };
+        assert_eq!(
+            plain().unwrap_err().to_string(),
+            format!("failed (failed): {digit}")
+        );
+        let outer = || number().map_err(Outer);
+        for (error, expected) in [
+            (
+                outer().code("bad-port"),
+                format!("failed (bad-port): no port: {digit}"),
+            ),
+            (
+                outer().retryable("busy"),
+                format!("retryable (busy): no port: {digit}"),
+            ),
+            (
+                Err(Error::retryable("busy", "wait")).code("queue"),
+                "retryable (queue): wait".to_owned(),
+            ),
+            (
+                Err(Error::pause("ask", "say yes")).retryable("person"),
+                "paused (person): say yes".to_owned(),
+            ),
+            (
+                Err(Error::cancelled("stopped")).code("x"),
+                "cancelled: stopped".to_owned(),
+            ),
+        ] {
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

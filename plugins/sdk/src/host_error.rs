@@ -42,14 +42,14 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-impl From<HostError> for Error {
-    fn from(error: HostError) -> Self {
-        if error.is("cancelled") {
-            Self::Cancelled(error.message)
-        } else if error.transient {
-            Self::retryable(&error.code, error.message).into()
+impl HostError {
+    pub(crate) fn of_step(self) -> Error {
+        if self.is("cancelled") {
+            Error::Cancelled(self.message)
+        } else if self.transient {
+            Error::retryable(&self.code, self.message).into()
         } else {
-            Self::failed(&error.code, error.message).into()
+            Error::failed(&self.code, self.message).into()
         }
     }
 }
@@ -63,16 +63,6 @@ impl From<HostError> for io::Error {
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
-    }
-}
-
-/// One that the host caused becomes what the host said; others are failures with the code `io`.
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        match error.downcast::<HostError>() {
-            Ok(error) => error.into(),
-            Err(error) => Self::failed("io", error.to_string()).into(),
-        }
     }
 }
 

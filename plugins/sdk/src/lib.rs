@@ -11,7 +11,6 @@
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Deserialize, Schema)]
-//! #[serde(deny_unknown_fields)]
 //! struct CountInput {
 //!     /// Text whose words are counted.
 //!     text: String,
@@ -55,7 +54,7 @@
 //! ```
 //!
 //! **State.** The host runs every attempt in a fresh instance: nothing in a `static` survives. What has to survive goes
-//! through the output, or through [`Pause::state`] and [`Context::resume_state`].
+//! through the output, or through [`Pause::state`] and [`Context::resume_state`]. The [guide] has examples of that, of time and of randomness.
 //!
 //! **Memory.** The feature `bump-alloc` (default) installs a global allocator that never gives memory back; see
 //! [`alloc`]. **Randomness and time** come from [`random`] and [`clock`], which the host records, so that a replay sees
@@ -72,6 +71,7 @@ pub mod alloc;
 pub mod artifacts;
 pub mod clock;
 pub mod exec;
+pub mod guide;
 pub mod http;
 pub mod kv;
 pub mod log;
@@ -91,9 +91,11 @@ mod plugin;
 pub mod bindings;
 
 pub use context::Context;
-pub use error::{Error, Failure, Pause, Retryable};
+pub use error::{Error, Failure, Pause, ResultExt, Retryable};
 pub use host_error::HostError;
 pub use milepost_sdk_derive::Schema;
+#[doc(hidden)]
+pub use plugin::same_name;
 pub use plugin::{Plugin, Step, StepEntry};
 pub use schema::{Role, Schema};
 

@@ -53,6 +53,80 @@ impl StepEntry {
     }
 }
 
+/// The name that two steps have, if any do, in the message of an error.
+#[doc(hidden)]
+#[must_use]
+pub const fn same_name(steps: &[StepEntry]) -> Option<Message> {
+    let mut first = 0;
+    while first < steps.len() {
+        let mut second = first + 1;
+        while second < steps.len() {
+            if same(steps[first].name.as_bytes(), steps[second].name.as_bytes()) {
+                let message = Message::new()
+                    .with("two steps of this plugin have the same `NAME`: ")
+                    .with(steps[first].name);
+                return Some(message);
+            }
+            second += 1;
+        }
+        first += 1;
+    }
+    None
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Text that is put together while a plugin compiles. What does not fit is left out.
+#[doc(hidden)]
+pub struct Message {
+    bytes: [u8; 160],
+    length: usize,
+}
+
+impl Message {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; 160],
+            length: 0,
+        }
+    }
+
+    const fn with(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        if text.len() <= self.bytes.len() - self.length {
+            let mut at = 0;
+            while at < text.len() {
+                self.bytes[self.length] = text[at];
+                self.length += 1;
+                at += 1;
+            }
+        }
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub const fn text(&self) -> &str {
+        let (text, _) = self.bytes.split_at(self.length);
+        match core::str::from_utf8(text) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+}
+
 /// A plugin: what [`export!`](crate::export) makes a component of.
 pub struct Plugin {
     /// Name in the manifest.
@@ -138,6 +212,26 @@ fn quote(out: &mut String, text: &str) {
 /// `description` may be left out, and so may what the plugin always needs: `hosts: ["api.example.com"]`, `buckets: ["rates"]`,
 /// `secrets: ["api_token"]`, in this order before `steps`. It is granted by the workflow, not by this; `milepost validate` tells what a
 /// workflow lacks of it, and `milepost inspect` lists it. See the [crate documentation](crate) for an example.
+///
+/// Two steps of one name do not compile:
+///
+/// ```compile_fail,E0080
+/// use milepost_sdk::{Context, Result, Step, export};
+///
+/// struct Same;
+/// impl Step for Same {
+///     const NAME: &'static str = "same";
+///     const DESCRIPTION: &'static str = "One of two.";
+///     type Input = ();
+///     type Output = ();
+///     fn run((): (), _: &Context) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// export! { name: "twice", version: "1", steps: [Same, Same] }
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export {
     (
@@ -159,6 +253,10 @@ macro_rules! export {
             buckets: &[$($($bucket),*)?],
             secrets: &[$($($secret),*)?],
             steps: &[$($crate::StepEntry::of::<$step>()),+],
+        };
+
+        const _: () = if let Some(message) = $crate::same_name(PLUGIN.steps) {
+            ::core::panic!("{}", message.text());
         };
 
         #[cfg(target_family = "wasm")]
@@ -251,6 +349,22 @@ mod tests {
     }
 
     #[test]
+    fn two_steps_of_one_name_are_told_by_it() {
+        let [one, other] = [StepEntry::of::<Half>(), StepEntry::of::<Half>()];
+        let other = StepEntry {
+            name: "halves",
+            ..other
+        };
+        assert!(same_name(PLUGIN.steps).is_none());
+        let steps = [one, other, StepEntry::of::<Half>()];
+        assert_eq!(
+            same_name(&steps).unwrap().text(),
+            "two steps of this plugin have the same `NAME`: half"
+        );
+        assert!(same_name(&steps[1..]).is_none());
+    }
+
+    #[test]
     fn runs_a_step_by_name() {
         let ctx = Context::fake().with_attempt(2);
         assert_eq!(
@@ -278,22 +392,17 @@ mod tests {
     #[test]
     fn the_manifest_lists_steps_and_schemas() {
         let manifest: Value = serde_json::from_str(&PLUGIN.manifest()).unwrap();
-        let number = |closed: bool| {
-            let mut schema = json!({
-                "type": "object",
-                "description": "A number.",
-                "properties": {"n": {"type": "integer", "minimum": 0}},
-                "required": ["n"],
-            });
-            if closed {
-                schema["additionalProperties"] = json!(false);
-            }
-            schema
-        };
+        let number = json!({
+            "type": "object",
+            "description": "A number.",
+            "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 255}},
+            "required": ["n"],
+            "additionalProperties": false,
+        });
         let half = json!({
             "description": "Says \"half\".",
-            "input": number(false),
-            "output": number(true),
+            "input": number,
+            "output": number,
         });
         assert_eq!(
             manifest,

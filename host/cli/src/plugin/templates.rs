@@ -55,6 +55,7 @@ const RUST_SDK: &[File] = files! { "../../../../plugins/":
     "milepost/sdk/src/context.rs" = "sdk/src/context.rs",
     "milepost/sdk/src/error.rs" = "sdk/src/error.rs",
     "milepost/sdk/src/exec.rs" = "sdk/src/exec.rs",
+    "milepost/sdk/src/guide.rs" = "sdk/src/guide.rs",
     "milepost/sdk/src/host_error.rs" = "sdk/src/host_error.rs",
     "milepost/sdk/src/http.rs" = "sdk/src/http.rs",
     "milepost/sdk/src/kv.rs" = "sdk/src/kv.rs",
@@ -64,12 +65,19 @@ const RUST_SDK: &[File] = files! { "../../../../plugins/":
     "milepost/sdk/src/plugin.rs" = "sdk/src/plugin.rs",
     "milepost/sdk/src/progress.rs" = "sdk/src/progress.rs",
     "milepost/sdk/src/random.rs" = "sdk/src/random.rs",
-    "milepost/sdk/src/schema.rs" = "sdk/src/schema.rs",
+    "milepost/sdk/src/schema/flatten.rs" = "sdk/src/schema/flatten.rs",
+    "milepost/sdk/src/schema/mod.rs" = "sdk/src/schema/mod.rs",
+    "milepost/sdk/src/schema/tests.rs" = "sdk/src/schema/tests.rs",
+    "milepost/sdk/src/schema/types.rs" = "sdk/src/schema/types.rs",
     "milepost/sdk/src/secrets.rs" = "sdk/src/secrets.rs",
     "milepost/sdk/derive/Cargo.toml" = "sdk/derive/Cargo.toml",
     "milepost/sdk/derive/src/attributes.rs" = "sdk/derive/src/attributes.rs",
     "milepost/sdk/derive/src/case.rs" = "sdk/derive/src/case.rs",
+    "milepost/sdk/derive/src/enums.rs" = "sdk/derive/src/enums.rs",
+    "milepost/sdk/derive/src/fields.rs" = "sdk/derive/src/fields.rs",
+    "milepost/sdk/derive/src/keywords.rs" = "sdk/derive/src/keywords.rs",
     "milepost/sdk/derive/src/lib.rs" = "sdk/derive/src/lib.rs",
+    "milepost/sdk/derive/src/tests.rs" = "sdk/derive/src/tests.rs",
 };
 
 /// What a language has beside that.

@@ -44,6 +44,27 @@ pub(super) fn check(
     }
 }
 
+/// How many entries of a table show that another alternative is meant: their names are not known there, or their value is a tag of
+/// another one.
+fn strange(schema: &Value, node: &Node<'_>) -> usize {
+    let DeValue::Table(table) = node.get_ref() else {
+        return 0;
+    };
+    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    let entries = table.iter().filter(|(key, value)| {
+        let property = schema
+            .get("properties")
+            .and_then(|known| known.get(&**key.get_ref()));
+        match property {
+            None => closed,
+            Some(property) => property
+                .get("const")
+                .is_some_and(|tag| *tag != to_json(value.get_ref())),
+        }
+    });
+    entries.count()
+}
+
 /// The schema of one step's input.
 struct Contract<'a> {
     root: &'a Value,
@@ -217,7 +238,7 @@ impl<'a> Contract<'a> {
         }
         for schemas in ["anyOf", "oneOf"].into_iter().filter_map(list) {
             let kinds = kinds_of(node, template);
-            let mut nearest = None::<Vec<Diagnostic>>;
+            let mut nearest = None::<(usize, Vec<Diagnostic>)>;
             let mut wanted = Vec::new();
             for schema in schemas {
                 let types = self
@@ -232,15 +253,19 @@ impl<'a> Contract<'a> {
                 }
                 let mut problems = Vec::new();
                 self.value(path, schema, node, template, place.clone(), &mut problems);
+                let strange = match problems.is_empty() {
+                    true => 0,
+                    false => self.resolved(schema).map_or(0, |it| strange(it, node)),
+                };
                 if nearest
                     .as_ref()
-                    .is_none_or(|best| problems.len() < best.len())
+                    .is_none_or(|(most, best)| (strange, problems.len()) < (*most, best.len()))
                 {
-                    nearest = Some(problems);
+                    nearest = Some((strange, problems));
                 }
             }
             match (nearest, kinds) {
-                (Some(problems), _) => out.extend(problems),
+                (Some((_, problems)), _) => out.extend(problems),
                 (None, Some(kinds)) if !wanted.is_empty() => {
                     wanted.dedup();
                     out.push(mismatch(&shown(path), &wanted, kinds[0], node, template));
