@@ -73,6 +73,24 @@ fn a_module_becomes_a_component_with_the_imports_that_it_uses() {
 }
 
 #[test]
+fn the_smaller_world_has_what_needs_no_grant() {
+    let core = Options {
+        world: World::StepCore,
+        ..Options::default()
+    };
+    let component = made(&plugin(LOGS), &core).unwrap();
+    assert_eq!(component, made(&plugin(LOGS), &Options::default()).unwrap());
+    const SECRETS: &str =
+        r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func (param i32 i32 i32)))"#;
+    made(&plugin(SECRETS), &Options::default()).unwrap();
+    let refused = made(&plugin(SECRETS), &core).unwrap_err();
+    assert!(
+        refused.to_string().contains("milepost:step/secrets@0.1.0"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn wasi_preview_1_leads_where_it_is_said() {
     let with = |wasi| {
         let options = Options {

@@ -1,6 +1,6 @@
 //! The files that `plugin new` writes. The program carries them: it needs no network, and what it writes fits it.
 
-use milepost_componentize::STEP_WIT;
+use milepost_componentize::{CORE_WIT, STEP_WIT};
 
 use super::language::Language;
 
@@ -20,11 +20,27 @@ pub(super) const COMMON: &[File] = files! { "../../templates/common/":
     "{{name}}.test.toml" = "test.toml",
 };
 /// The contract, where the SDK for Rust looks for it, too.
-pub(super) const CONTRACT: File = ("wit/v0.1.0/step.wit", STEP_WIT);
+pub(super) const CONTRACT: &[File] = &[
+    ("wit/v0.1.0/step.wit", STEP_WIT),
+    ("wit/v0.1.0/core.wit", CORE_WIT),
+];
 
 const WAT: &[File] = files! { "../../templates/wat/": "step.wat" = "step.wat", };
 const C: &[File] = files! { "../../templates/c/": "step.c" = "step.c", };
 const C_SDK: &[File] = files! { "../../../../plugins/sdk-c/": "milepost.h" = "milepost.h", };
+const CPP: &[File] = files! { "../../templates/cpp/": "step.cpp" = "step.cpp", };
+const ZIG: &[File] = files! { "../../templates/zig/": "step.zig" = "step.zig", };
+const ZIG_SDK: &[File] =
+    files! { "../../../../plugins/sdk-zig/": "milepost.zig" = "milepost.zig", };
+const ASSEMBLYSCRIPT: &[File] = files! { "../../templates/assemblyscript/":
+    "asconfig.json" = "asconfig.json",
+    "package.json" = "package.json",
+    "step.ts" = "step.ts",
+};
+const ASSEMBLYSCRIPT_SDK: &[File] = files! { "../../../../plugins/sdk-assemblyscript/":
+    "milepost.mjs" = "milepost.mjs",
+    "milepost.ts" = "milepost.ts",
+};
 const GO: &[File] = files! { "../../templates/go/":
     "go.mod" = "go.mod",
     "milepost.go" = "milepost.go",
@@ -84,9 +100,9 @@ pub(super) struct Template {
     pub(super) needs: &'static str,
 }
 
-/// The template of a language, if there is one.
-pub(super) fn template(language: Language) -> Option<Template> {
-    let template = match language {
+/// The template of a language.
+pub(super) fn template(language: Language) -> Template {
+    match language {
         Language::Wat => Template {
             files: WAT,
             sdk: &[],
@@ -129,11 +145,26 @@ pub(super) fn template(language: Language) -> Option<Template> {
             about: "| `step.py` | the steps |",
             needs: "`pip install componentize-py==0.25.1`.",
         },
-        Language::Cpp | Language::Zig | Language::AssemblyScript => {
-            return None;
-        }
-    };
-    Some(template)
+        Language::Cpp => Template {
+            files: CPP,
+            sdk: C_SDK,
+            about: "| `step.cpp` | the steps |\n| `milepost.h` | what the host offers, for C and C++ |",
+            needs: "`apt-get install clang-22 lld-22 libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 wasi-libc`, or a WASI SDK (`WASI_SDK_PATH`).",
+        },
+        Language::Zig => Template {
+            files: ZIG,
+            sdk: ZIG_SDK,
+            about: "| `step.zig` | the steps |\n| `milepost.zig` | what the host offers without a grant, for Zig |",
+            needs: "Zig 0.17 (`pip install ziglang==0.17.0`).",
+        },
+        Language::AssemblyScript => Template {
+            files: ASSEMBLYSCRIPT,
+            sdk: ASSEMBLYSCRIPT_SDK,
+            about: "| `step.ts` | the steps |\n| `milepost.ts` | what the host offers without a grant, for AssemblyScript |\n\
+                    | `milepost.mjs` | gives the exports their names |\n| `package.json`, `asconfig.json` | what builds them |",
+            needs: "`npm install --ignore-scripts`, in the folder.",
+        },
+    }
 }
 
 #[cfg(test)]
