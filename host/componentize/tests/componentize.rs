@@ -55,6 +55,8 @@ fn surface(component: &[u8]) -> (Vec<String>, Vec<String>) {
 
 const LOGS: &str =
     r#"(import "milepost:step/log@0.1.0" "emit" (func (param i32 i32 i32 i32 i32)))"#;
+const SECRETS: &str =
+    r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func (param i32 i32 i32)))"#;
 const PRINTS: &str =
     r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
 
@@ -80,8 +82,6 @@ fn the_smaller_world_has_what_needs_no_grant() {
     };
     let component = made(&plugin(LOGS), &core).unwrap();
     assert_eq!(component, made(&plugin(LOGS), &Options::default()).unwrap());
-    const SECRETS: &str =
-        r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func (param i32 i32 i32)))"#;
     made(&plugin(SECRETS), &Options::default()).unwrap();
     let refused = made(&plugin(SECRETS), &core).unwrap_err();
     assert!(

@@ -189,12 +189,29 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_sdk_is_carried() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/sdk");
-        let mut there = BTreeSet::new();
-        below(&sdk, "milepost/sdk/", &mut there);
-        let carried = RUST_SDK.iter().map(|(to, _)| (*to).to_owned());
-        let carried: BTreeSet<String> = carried.filter(|to| to != "Cargo.lock").collect();
-        assert_eq!(carried, there);
+    fn whole_sdks_are_carried_as_they_are() {
+        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+        let sdks = [
+            (RUST_SDK, "sdk", "milepost/sdk/", "Cargo.lock"),
+            (C_SDK, "sdk-c", "", "test.c"),
+            (ZIG_SDK, "sdk-zig", "", ""),
+            (ASSEMBLYSCRIPT_SDK, "sdk-assemblyscript", "", ""),
+        ];
+        for (carried, folder, within, besides) in sdks {
+            let folder = plugins.join(folder);
+            let mut there = BTreeSet::new();
+            below(&folder, within, &mut there);
+            there.remove(besides);
+            let mut names: BTreeSet<_> = carried.iter().map(|(to, _)| (*to).to_owned()).collect();
+            names.remove(besides);
+            assert_eq!(names, there);
+            for (to, text) in carried {
+                let from = match to.strip_prefix(within) {
+                    Some(name) => folder.join(name),
+                    None => plugins.join(to),
+                };
+                assert_eq!(std::fs::read_to_string(from).unwrap(), *text, "{to}");
+            }
+        }
     }
 }
