@@ -2,7 +2,9 @@
 # Builds the conformance guests that are no part of the Rust workspace, each as a component with its manifest.
 #
 #   plugins/conformance/build.sh install      installs the toolchains below plugins/target/tools (as root: clang, too)
-#   plugins/conformance/build.sh [LANG..]     builds these guests, or all, as target/guests/LANG.wasm, and tells what it takes
+#   plugins/conformance/build.sh install-second    those of the second tier, too: C++, Zig, AssemblyScript
+#   plugins/conformance/build.sh [LANG..]     builds these guests, or those of the first tier, as target/guests/LANG.wasm, and tells what
+#                                             it takes
 #   plugins/conformance/build.sh --commit     builds those that are small into prebuilt/, and writes its DIGESTS
 #
 # Environment:
@@ -34,6 +36,18 @@ install() {
     (cd "$tools" && npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent)
 }
 
+install_second() {
+    if [ ! -d /usr/lib/wasm32-wasi ] || ! dpkg -s libc++-22-dev-wasm32 >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -qq --no-install-recommends clang-22 lld-22 libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 wasi-libc >/dev/null
+    fi
+    mkdir -p "$tools"
+    [ -d "$tools/python" ] || python3 -m venv "$tools/python"
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check ziglang==0.17.0
+    (cd "$tools" && npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent assemblyscript@0.28.20)
+}
+
 # A core module, or a component without a manifest, as a plugin.
 pack() {
     "$milepost" plugin pack "$1" -o "$2" "${@:3}" >/dev/null
@@ -50,6 +64,31 @@ go() {
         command go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o "$scratch/go.wasm" .)
     pack "$scratch/go.wasm" "$out/go.wasm" --wasi none
 }
+
+cpp() {
+    clang++-22 --target=wasm32-wasi --sysroot=/usr -Wno-deprecated -Wall -Werror -Wno-unused-function -Wno-missing-braces -stdlib=libc++ -std=c++20 \
+        -fno-exceptions -fno-rtti -Os -flto -mexec-model=reactor -Wl,--strip-all -o "$scratch/cpp.wasm" "$here/cpp/guest.cpp"
+    pack "$scratch/cpp.wasm" "$out/cpp.wasm" --wasi none
+}
+
+# A compiler that reads the SDK beside the guest.
+beside() {
+    mkdir "$scratch/$1"
+    cp "$here/$1/"* "$here/../sdk-$1/"* "$scratch/$1/"
+    cd "$scratch/$1"
+}
+
+zig() (
+    beside zig
+    python-zig build-exe guest.zig -target wasm32-freestanding -fno-entry -rdynamic -O ReleaseSmall -femit-bin=core.wasm
+    pack core.wasm "$out/zig.wasm" --world step-core
+)
+
+assemblyscript() (
+    beside assemblyscript
+    "$node/asc" guest.ts -O3 --shrinkLevel 1 --runtime minimal --use abort= -o core.wasm
+    pack core.wasm "$out/assemblyscript.wasm" --world step-core --encoding utf16
+)
 
 # script FILE NAME
 script() {
@@ -74,6 +113,7 @@ python() {
 languages=(c go javascript typescript python)
 case ${1-} in
 install) install; exit ;;
+install-second) install_second; exit ;;
 --commit)
     out=$here/prebuilt
     languages=("${small[@]}")
@@ -86,7 +126,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$out"
 for language in "${languages[@]}"; do
-    case " c go javascript typescript python " in
+    case " c go javascript typescript python cpp zig assemblyscript " in
     *" $language "*) ;;
     *) echo "build.sh: there is no guest in $language" >&2; exit 64 ;;
     esac

@@ -2,7 +2,7 @@
 # Does what plugins/LANGUAGES.md says, language by language, in empty folders: files as they stand there, commands as they stand there.
 # Needs what `build.sh install` installs, and `milepost` of this checkout.
 #
-#   plugins/conformance/walk.sh [SECTION..]   (default: all of them)
+#   plugins/conformance/walk.sh [SECTION..]   (default: those of the first tier)
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)

@@ -1,4 +1,4 @@
-/* Milepost steps in C: one header, for the world `milepost:step/step@0.1.0` (wit/v0.1.0). Include it in one source file.
+/* Milepost steps in C and C++20: one header, for the world `milepost:step/step@0.1.0` (wit/v0.1.0). Include it in one source file.
  *
  *     #include "milepost.h"
  *
@@ -14,7 +14,9 @@
  * nothing has to be freed. What a program does not call is not imported by its component.
  *
  * A call that the host can refuse returns true when it worked; else `*error` says why, and `mp_host_failed` makes it the step's
- * failure. Handles are closed by `mp_*_drop`; those that are not are closed when the attempt ends. */
+ * failure. Handles are closed by `mp_*_drop`; those that are not are closed when the attempt ends.
+ *
+ * In C++, a text may also be a `std::string` or `std::string_view`, which is copied: the step may return before it is read. */
 #ifndef MILEPOST_H
 #define MILEPOST_H
 
@@ -23,6 +25,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __cplusplus
+#include <string_view>
+#endif
 
 /* A text in UTF-8, or bytes. Not terminated. */
 typedef struct { const char *ptr; uint32_t len; } mp_str;
@@ -36,7 +41,7 @@ static mp_block *mp_blocks;
 
 /* Bytes that live until the call ends, aligned to 16. Does not return when there are none. */
 static inline void *mp_alloc(size_t bytes) {
-    mp_block *block = bytes > SIZE_MAX - 16 ? NULL : malloc(bytes + 16);
+    mp_block *block = bytes > SIZE_MAX - 16 ? NULL : (mp_block *)malloc(bytes + 16);
     if (!block) __builtin_trap();
     block->next = mp_blocks;
     mp_blocks = block;
@@ -62,15 +67,26 @@ void *mp_cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
 /* --- text --- */
 
 static inline mp_str mp_text_of(const char *text) { return (mp_str){text, (uint32_t)strlen(text)}; }
+#ifdef __cplusplus
+static inline mp_str mp_to_str(mp_str text) { return text; }
+static inline mp_str mp_to_str(const char *text) { return mp_text_of(text); }
+static inline mp_str mp_to_str(std::string_view text) {
+    void *copy = mp_alloc(text.size());
+    memcpy(copy, text.data(), text.size());
+    return (mp_str){(const char *)copy, (uint32_t)text.size()};
+}
+#define MP_STR(text) mp_to_str(text)
+#else
 static inline mp_str mp_as_is(mp_str text) { return text; }
 #define MP_STR(text) _Generic((text), mp_str: mp_as_is, default: mp_text_of)(text)
+#endif
 
 static inline bool mp_equal(mp_str a, mp_str b) { return a.len == b.len && !memcmp(a.ptr, b.ptr, a.len); }
 
 static inline mp_str mp_join(const mp_str *parts, size_t count) {
     size_t len = 0;
     for (size_t i = 0; i < count; i++) len += parts[i].len;
-    char *text = mp_alloc(len), *at = text;
+    char *text = (char *)mp_alloc(len), *at = text;
     for (size_t i = 0; i < count; i++) {
         memcpy(at, parts[i].ptr, parts[i].len);
         at += parts[i].len;
@@ -78,6 +94,13 @@ static inline mp_str mp_join(const mp_str *parts, size_t count) {
     return (mp_str){text, (uint32_t)len};
 }
 
+#ifdef __cplusplus
+/* Texts, one after the other. */
+template <class... Text> static inline mp_str mp_concat(const Text &...texts) {
+    const mp_str parts[] = {mp_to_str(texts)...};
+    return mp_join(parts, sizeof...(texts));
+}
+#else
 /* Up to eight texts, each a `const char *` or an `mp_str`, one after the other. */
 #define MP_PICK(_1, _2, _3, _4, _5, _6, _7, _8, name, ...) name
 #define MP_JOIN(...) mp_join((mp_str[]){__VA_ARGS__}, sizeof((mp_str[]){__VA_ARGS__}) / sizeof(mp_str))
@@ -91,6 +114,7 @@ static inline mp_str mp_join(const mp_str *parts, size_t count) {
 #define MP_8(a, ...) MP_STR(a), MP_7(__VA_ARGS__)
 #define mp_concat(...) \
     MP_JOIN(MP_PICK(__VA_ARGS__, MP_8, MP_7, MP_6, MP_5, MP_4, MP_3, MP_2, MP_1, )(__VA_ARGS__))
+#endif
 
 /* A number in decimal. */
 static inline mp_str mp_number(uint64_t number) {
@@ -103,7 +127,7 @@ static inline mp_str mp_number(uint64_t number) {
 
 /* A text as a JSON string. */
 static inline mp_str mp_quote(mp_str text) {
-    char *out = mp_alloc((size_t)text.len * 6 + 2), *at = out;
+    char *out = (char *)mp_alloc((size_t)text.len * 6 + 2), *at = out;
     *at++ = '"';
     for (uint32_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
@@ -166,7 +190,7 @@ static inline unsigned mp_hex4(const char *at) {
 
 /* What a JSON string says. A surrogate without its other half becomes U+FFFD. */
 static inline mp_str mp_text(mp_str json) {
-    char *out = mp_alloc(json.len), *to = out;
+    char *out = (char *)mp_alloc(json.len), *to = out;
     const char *at = json.ptr + 1, *end = json.ptr + json.len - 1;
     while (at < end) {
         if (*at != '\\') {

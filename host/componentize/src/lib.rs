@@ -19,7 +19,7 @@ use wasi_preview1_component_adapter_provider as preview1;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
-pub use contract::{STEP_WIT, WORLD};
+pub use contract::{CORE_WIT, CORE_WORLD, STEP_WIT, WORLD};
 pub use strip::{Kept, strip};
 
 use module::Module;
@@ -41,6 +41,8 @@ pub enum World {
     /// The world `step` of the contract.
     #[default]
     Step,
+    /// The world `step-core` of the contract: what needs no grant.
+    StepCore,
     /// A world of a WIT package in a file or a folder.
     Of {
         /// The file or folder.
@@ -187,11 +189,13 @@ pub fn componentize(bytes: &[u8], options: &Options) -> Result<Vec<u8>, Problem>
 fn world(world: &World) -> Result<(Resolve, WorldId), Problem> {
     let mut resolve = Resolve::default();
     let unusable = |error: anyhow::Error| Problem::Wit(format!("{error:#}"));
+    let mut contract = || {
+        let text = [STEP_WIT, CORE_WIT].concat();
+        resolve.push_str("step.wit", &text).map_err(unusable)
+    };
     let (package, name) = match world {
-        World::Step => (
-            resolve.push_str("step.wit", STEP_WIT).map_err(unusable)?,
-            Some(WORLD),
-        ),
+        World::Step => (contract()?, Some(WORLD)),
+        World::StepCore => (contract()?, Some(CORE_WORLD)),
         World::Of { wit, world } => (
             resolve.push_path(wit).map_err(unusable)?.0,
             world.as_deref(),

@@ -55,6 +55,8 @@ fn surface(component: &[u8]) -> (Vec<String>, Vec<String>) {
 
 const LOGS: &str =
     r#"(import "milepost:step/log@0.1.0" "emit" (func (param i32 i32 i32 i32 i32)))"#;
+const SECRETS: &str =
+    r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func (param i32 i32 i32)))"#;
 const PRINTS: &str =
     r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
 
@@ -69,6 +71,22 @@ fn a_module_becomes_a_component_with_the_imports_that_it_uses() {
     assert_eq!(
         componentize(&component, &Options::default()).unwrap(),
         component
+    );
+}
+
+#[test]
+fn the_smaller_world_has_what_needs_no_grant() {
+    let core = Options {
+        world: World::StepCore,
+        ..Options::default()
+    };
+    let component = made(&plugin(LOGS), &core).unwrap();
+    assert_eq!(component, made(&plugin(LOGS), &Options::default()).unwrap());
+    made(&plugin(SECRETS), &Options::default()).unwrap();
+    let refused = made(&plugin(SECRETS), &core).unwrap_err();
+    assert!(
+        refused.to_string().contains("milepost:step/secrets@0.1.0"),
+        "{refused}"
     );
 }
 

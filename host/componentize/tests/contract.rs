@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use milepost_componentize::STEP_WIT;
+use milepost_componentize::{CORE_WIT, CORE_WORLD, STEP_WIT, WORLD};
 use wit_component::semver_check;
-use wit_parser::Resolve;
+use wit_parser::{Resolve, WorldItem};
 
 /// Whether what was built for one text of the contract runs on a host with another.
 fn follows(old: &str, new: &str) -> anyhow::Result<()> {
@@ -106,5 +106,32 @@ fn functions_are_open_and_data_is_closed() {
     ];
     for text in &closed {
         assert!(follows(STEP_WIT, text).is_err());
+    }
+}
+
+/// A component for the smaller world runs wherever one for the whole world does, and asks for no grant there.
+#[test]
+fn the_smaller_world_is_a_part_of_the_whole_one() {
+    let mut resolve = Resolve::default();
+    let text = [STEP_WIT, CORE_WIT].concat();
+    let package = resolve.push_str("step.wit", &text).unwrap();
+    let [whole, core] =
+        [WORLD, CORE_WORLD].map(|name| resolve.select_world(&[package], Some(name)).unwrap());
+    semver_check(resolve.clone(), core, whole).unwrap();
+    assert_eq!(
+        resolve.worlds[core].exports.keys().collect::<Vec<_>>(),
+        resolve.worlds[whole].exports.keys().collect::<Vec<_>>()
+    );
+    for item in resolve.worlds[core].imports.values() {
+        let WorldItem::Interface { id, .. } = item else {
+            panic!("{item:?}");
+        };
+        let interface = &resolve.interfaces[*id];
+        let mut types = interface.types.values().map(|id| &resolve.types[*id].kind);
+        assert!(
+            types.all(|kind| !matches!(kind, wit_parser::TypeDefKind::Resource)),
+            "{:?} has a resource",
+            interface.name
+        );
     }
 }

@@ -152,7 +152,6 @@ fn a_folder_that_is_there_is_left_alone() {
     session.milepost("plugin new words --lang wat");
     session.milepost("plugin new Words --lang wat");
     session.milepost("plugin new a/test --lang wat");
-    session.milepost("plugin new words2 --lang zig");
     session.milepost("plugin build nowhere");
     session.milepost("plugin build words");
     session.milepost("plugin test words");
@@ -170,11 +169,6 @@ fn a_folder_that_is_there_is_left_alone() {
         $ milepost plugin new a/test --lang wat
         ! error: `test` means something else in some language
         !   help: a name begins with a lower-case letter and goes on with at most 39 of those, digits and single hyphens
-        [exit 64]
-
-        $ milepost plugin new words2 --lang zig
-        ! error: there is no template for Zig yet
-        !   help: `milepost plugin build` builds it all the same: see `milepost plugin build --help`
         [exit 64]
 
         $ milepost plugin build nowhere
@@ -206,6 +200,9 @@ fn a_missing_tool_is_named_with_what_installs_it() {
     for (lang, tool) in [
         ("rust", "cargo"),
         ("c", "clang"),
+        ("cpp", "clang++"),
+        ("zig", "zig"),
+        ("assemblyscript", "asc"),
         ("go", "go"),
         ("javascript", "componentize-qjs"),
         ("python", "componentize-py"),
@@ -278,6 +275,34 @@ fn what_any_compiler_made_is_packed() {
     assert_eq!(
         seen("plugin pack prints.wat -o p.wasm --wasi none --json"),
         json!([])
+    );
+
+    // What needs a grant is not in the smaller world.
+    let logs =
+        core(r#"(import "milepost:step/log@0.1.0" "emit" (func (param i32 i32 i32 i32 i32)))"#);
+    let asks =
+        core(r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func (param i32 i32 i32)))"#);
+    cli.write("logs.wat", &logs);
+    cli.write("asks.wat", &asks);
+    assert_eq!(
+        seen("plugin pack logs.wat -o l.wasm --world step-core --json"),
+        json!(["log"])
+    );
+    assert_eq!(
+        seen("plugin pack asks.wat -o a.wasm --world step --json"),
+        json!(["secrets"])
+    );
+    let code = |line: &str, exit: i32| cli.run(line).expect(exit).json()["error"]["code"].clone();
+    assert_eq!(
+        code(
+            "plugin pack asks.wat -o no.wasm --world step-core --json",
+            65
+        ),
+        "plugin_incompatible"
+    );
+    assert_eq!(
+        code("plugin pack asks.wat -o no.wasm --world core --json", 64),
+        "usage"
     );
 
     cli.write("needs.wat", core(r#"(import "env" "sqrtf" (func))"#));

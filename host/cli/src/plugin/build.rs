@@ -105,11 +105,11 @@ pub(super) fn build(folder: &Path, how: &HowArgs, cx: &Context) -> Result<Built,
         folder,
         scratch: scratch.path(),
         more: &how.more,
-        world: &how.module.world(),
+        world: &how.module.world()?,
         cx,
     };
     let compiled = compile(language, &job)?;
-    let options = how.module.options(compiled.wasi, compiled.encoding);
+    let options = how.module.options(compiled.wasi, compiled.encoding)?;
     let kept = if how.debug { Kept::Debug } else { Kept::Names };
     let finished = finish(&compiled.bytes, &options, kept, how.module.pure, cx)?;
     let file = how.output(folder);

@@ -27,7 +27,7 @@ pub(crate) struct NewArgs {
     /// The folder to make; its last part is the name of the plugin
     #[arg(value_name = "NAME")]
     folder: PathBuf,
-    /// What it is to be written in: rust, javascript, typescript, python, go, c or wat
+    /// What it is to be written in: rust, javascript, typescript, python, go, c, cpp, zig, assemblyscript or wat
     #[arg(long, value_name = "LANGUAGE", value_enum, hide_possible_values = true)]
     lang: Language,
 }
@@ -92,12 +92,7 @@ const TAKEN: &[&str] = &[
 
 pub(super) fn run(args: &NewArgs, cx: &Context) -> Result<Reply, Failure> {
     let name = named(&args.folder)?;
-    let Some(template) = template(args.lang) else {
-        let message = format!("there is no template for {} yet", args.lang.name());
-        return Err(Failure::new(Code::Usage, message).help(
-            "`milepost plugin build` builds it all the same: see `milepost plugin build --help`",
-        ));
-    };
+    let template = template(args.lang);
     let files = files(name, args.lang, &template);
     whole_folder::make(&args.folder, &files)?;
     let folder = args.folder.display().to_string();
@@ -154,7 +149,7 @@ fn files(name: &str, language: Language, template: &Template) -> Vec<(String, St
     };
     let own = COMMON.iter().chain(template.files);
     let mut files: Vec<_> = own.map(|(to, text)| (filled(to), filled(text))).collect();
-    let as_is = std::iter::once(&CONTRACT).chain(template.sdk);
+    let as_is = CONTRACT.iter().chain(template.sdk);
     files.extend(as_is.map(|(to, text)| ((*to).to_owned(), (*text).to_owned())));
     files
 }
@@ -203,9 +198,7 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in() {
         for language in Language::value_variants() {
-            let Some(template) = template(*language) else {
-                continue;
-            };
+            let template = template(*language);
             for (name, text) in files("words", *language, &template) {
                 assert!(!name.contains("{{"), "{name}");
                 assert!(

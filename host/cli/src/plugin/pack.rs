@@ -7,7 +7,7 @@ use milepost::core::shown::Shown;
 use milepost::wasm::Inspection;
 use milepost::wasm_plugins::is_script;
 use milepost::wasm_plugins::oci_layout::{self, Reference};
-use milepost_componentize::{Encoding, Kept, Options, Wasi, World};
+use milepost_componentize::{CORE_WORLD, Encoding, Kept, Options, WORLD, Wasi, World};
 
 use super::finish::{Finished, finish};
 use crate::context::{Context, Reply};
@@ -52,8 +52,8 @@ pub(super) struct ModuleArgs {
     /// WIT that a core module was written for, when it does not say so itself [default: the contract's]
     #[arg(long, value_name = "FILE|DIR")]
     wit: Option<PathBuf>,
-    /// World of `--wit`
-    #[arg(long, value_name = "NAME", requires = "wit")]
+    /// World of `--wit`; without it of the contract: `step`, or `step-core`, which has what needs no grant [default: step]
+    #[arg(long, value_name = "NAME")]
     world: Option<String>,
     /// How a core module keeps its strings
     #[arg(long, value_enum, default_value_t = StringsIn::Utf8)]
@@ -87,21 +87,34 @@ enum Preview1 {
 
 impl ModuleArgs {
     /// The world that was named.
-    pub(super) fn world(&self) -> World {
-        match &self.wit {
-            Some(wit) => World::Of {
+    ///
+    /// # Errors
+    /// [`Failure`] when the contract has no such world.
+    pub(super) fn world(&self) -> Result<World, Failure> {
+        match (&self.wit, self.world.as_deref()) {
+            (Some(wit), _) => Ok(World::Of {
                 // Compilers run in the folder of the plugin.
                 wit: std::path::absolute(wit).unwrap_or_else(|_| wit.clone()),
                 world: self.world.clone(),
-            },
-            None => World::Step,
+            }),
+            (None, None | Some(WORLD)) => Ok(World::Step),
+            (None, Some(CORE_WORLD)) => Ok(World::StepCore),
+            (None, Some(other)) => {
+                let message = format!("the contract has no world `{}`", Shown(other));
+                Err(Failure::new(Code::Usage, message).help(format!(
+                    "it has `{WORLD}` and `{CORE_WORLD}`; worlds of others are named together with `--wit`"
+                )))
+            }
         }
     }
 
     /// The options, with what a language needs where nothing was said.
-    pub(super) fn options(&self, wasi: Wasi, encoding: Encoding) -> Options {
-        Options {
-            world: self.world(),
+    ///
+    /// # Errors
+    /// [`Failure`] as for the [world](Self::world).
+    pub(super) fn options(&self, wasi: Wasi, encoding: Encoding) -> Result<Options, Failure> {
+        Ok(Options {
+            world: self.world()?,
             encoding: match self.encoding {
                 StringsIn::Utf8 => encoding,
                 StringsIn::Utf16 => Encoding::Utf16,
@@ -112,7 +125,7 @@ impl ModuleArgs {
                 Some(Preview1::Proxy) => Wasi::Proxy,
                 None => wasi,
             },
-        }
+        })
     }
 }
 
@@ -123,7 +136,7 @@ pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
         let inspection = Inspection::of(&bytes)?;
         Finished { bytes, inspection }
     } else {
-        let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
+        let options = args.module.options(Wasi::Reactor, Encoding::Utf8)?;
         // It is its author's: nothing that was left in it is taken out.
         finish(&bytes, &options, Kept::Debug, args.module.pure, cx)?
     };

@@ -1,6 +1,6 @@
 //! The files that `plugin new` writes. The program carries them: it needs no network, and what it writes fits it.
 
-use milepost_componentize::STEP_WIT;
+use milepost_componentize::{CORE_WIT, STEP_WIT};
 
 use super::language::Language;
 
@@ -20,11 +20,27 @@ pub(super) const COMMON: &[File] = files! { "../../templates/common/":
     "{{name}}.test.toml" = "test.toml",
 };
 /// The contract, where the SDK for Rust looks for it, too.
-pub(super) const CONTRACT: File = ("wit/v0.1.0/step.wit", STEP_WIT);
+pub(super) const CONTRACT: &[File] = &[
+    ("wit/v0.1.0/step.wit", STEP_WIT),
+    ("wit/v0.1.0/core.wit", CORE_WIT),
+];
 
 const WAT: &[File] = files! { "../../templates/wat/": "step.wat" = "step.wat", };
 const C: &[File] = files! { "../../templates/c/": "step.c" = "step.c", };
 const C_SDK: &[File] = files! { "../../../../plugins/sdk-c/": "milepost.h" = "milepost.h", };
+const CPP: &[File] = files! { "../../templates/cpp/": "step.cpp" = "step.cpp", };
+const ZIG: &[File] = files! { "../../templates/zig/": "step.zig" = "step.zig", };
+const ZIG_SDK: &[File] =
+    files! { "../../../../plugins/sdk-zig/": "milepost.zig" = "milepost.zig", };
+const ASSEMBLYSCRIPT: &[File] = files! { "../../templates/assemblyscript/":
+    "asconfig.json" = "asconfig.json",
+    "package.json" = "package.json",
+    "step.ts" = "step.ts",
+};
+const ASSEMBLYSCRIPT_SDK: &[File] = files! { "../../../../plugins/sdk-assemblyscript/":
+    "milepost.mjs" = "milepost.mjs",
+    "milepost.ts" = "milepost.ts",
+};
 const GO: &[File] = files! { "../../templates/go/":
     "go.mod" = "go.mod",
     "milepost.go" = "milepost.go",
@@ -92,9 +108,9 @@ pub(super) struct Template {
     pub(super) needs: &'static str,
 }
 
-/// The template of a language, if there is one.
-pub(super) fn template(language: Language) -> Option<Template> {
-    let template = match language {
+/// The template of a language.
+pub(super) fn template(language: Language) -> Template {
+    match language {
         Language::Wat => Template {
             files: WAT,
             sdk: &[],
@@ -137,11 +153,26 @@ pub(super) fn template(language: Language) -> Option<Template> {
             about: "| `step.py` | the steps |",
             needs: "`pip install componentize-py==0.25.1`.",
         },
-        Language::Cpp | Language::Zig | Language::AssemblyScript => {
-            return None;
-        }
-    };
-    Some(template)
+        Language::Cpp => Template {
+            files: CPP,
+            sdk: C_SDK,
+            about: "| `step.cpp` | the steps |\n| `milepost.h` | what the host offers, for C and C++ |",
+            needs: "`apt-get install clang-22 lld-22 libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 wasi-libc`, or a WASI SDK (`WASI_SDK_PATH`).",
+        },
+        Language::Zig => Template {
+            files: ZIG,
+            sdk: ZIG_SDK,
+            about: "| `step.zig` | the steps |\n| `milepost.zig` | what the host offers without a grant, for Zig |",
+            needs: "Zig 0.17 (`pip install ziglang==0.17.0`).",
+        },
+        Language::AssemblyScript => Template {
+            files: ASSEMBLYSCRIPT,
+            sdk: ASSEMBLYSCRIPT_SDK,
+            about: "| `step.ts` | the steps |\n| `milepost.ts` | what the host offers without a grant, for AssemblyScript |\n\
+                    | `milepost.mjs` | gives the exports their names |\n| `package.json`, `asconfig.json` | what builds them |",
+            needs: "`npm install --ignore-scripts`, in the folder.",
+        },
+    }
 }
 
 #[cfg(test)]
@@ -166,12 +197,29 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_sdk_is_carried() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/sdk");
-        let mut there = BTreeSet::new();
-        below(&sdk, "milepost/sdk/", &mut there);
-        let carried = RUST_SDK.iter().map(|(to, _)| (*to).to_owned());
-        let carried: BTreeSet<String> = carried.filter(|to| to != "Cargo.lock").collect();
-        assert_eq!(carried, there);
+    fn whole_sdks_are_carried_as_they_are() {
+        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+        let sdks = [
+            (RUST_SDK, "sdk", "milepost/sdk/", "Cargo.lock"),
+            (C_SDK, "sdk-c", "", "test.c"),
+            (ZIG_SDK, "sdk-zig", "", ""),
+            (ASSEMBLYSCRIPT_SDK, "sdk-assemblyscript", "", ""),
+        ];
+        for (carried, folder, within, besides) in sdks {
+            let folder = plugins.join(folder);
+            let mut there = BTreeSet::new();
+            below(&folder, within, &mut there);
+            there.remove(besides);
+            let mut names: BTreeSet<_> = carried.iter().map(|(to, _)| (*to).to_owned()).collect();
+            names.remove(besides);
+            assert_eq!(names, there);
+            for (to, text) in carried {
+                let from = match to.strip_prefix(within) {
+                    Some(name) => folder.join(name),
+                    None => plugins.join(to),
+                };
+                assert_eq!(std::fs::read_to_string(from).unwrap(), *text, "{to}");
+            }
+        }
     }
 }

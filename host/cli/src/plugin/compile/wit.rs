@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use milepost_componentize::{STEP_WIT, WORLD, World};
+use milepost_componentize::{CORE_WIT, CORE_WORLD, STEP_WIT, WORLD, World};
 
 use super::Job;
 use crate::failure::Failure;
@@ -26,30 +26,36 @@ impl Narrowed {
 
 /// Writes the contract with those interfaces in its world that `is_used` tells. A world that was named stays as it is.
 pub(super) fn narrowed(job: &Job<'_>, is_used: impl Fn(&str) -> bool) -> Result<Narrowed, Failure> {
-    if let World::Of { wit, world } = job.world {
-        return Ok(Narrowed {
-            folder: wit.clone(),
-            name: world.clone(),
-        });
-    }
+    let (text, world) = match job.world {
+        World::Step => (with_imports(STEP_WIT, WORLD, is_used), WORLD),
+        World::StepCore => {
+            let core = with_imports(CORE_WIT, CORE_WORLD, is_used);
+            ([STEP_WIT, &core].concat(), CORE_WORLD)
+        }
+        World::Of { wit, world } => {
+            return Ok(Narrowed {
+                folder: wit.clone(),
+                name: world.clone(),
+            });
+        }
+    };
     let folder = job.scratch.join("wit");
     let file = folder.join("step.wit");
-    let text = with_imports(STEP_WIT, is_used);
     fs::create_dir_all(&folder)
         .and_then(|()| fs::write(&file, text))
         .map_err(|error| Failure::file("write", &file, &error))?;
     Ok(Narrowed {
         folder,
-        name: Some(WORLD.to_owned()),
+        name: Some(world.to_owned()),
     })
 }
 
-fn with_imports(wit: &str, is_used: impl Fn(&str) -> bool) -> String {
-    let head = format!("world {WORLD} {{");
-    let Some((before, world)) = wit.split_once(&head) else {
+fn with_imports(wit: &str, world: &str, is_used: impl Fn(&str) -> bool) -> String {
+    let head = format!("world {world} {{");
+    let Some((before, statements)) = wit.split_once(&head) else {
         return wit.to_owned();
     };
-    let kept = world.split_inclusive(';').filter(|statement| {
+    let kept = statements.split_inclusive(';').filter(|statement| {
         let import = statement
             .split_once("import ")
             .map(|(_, name)| name.trim_end_matches(';'));
@@ -79,24 +85,20 @@ mod tests {
 
     #[test]
     fn a_world_has_only_what_is_used() {
-        let wit = with_imports(STEP_WIT, |interface| {
-            ["log", "secrets-reveal"].contains(&interface)
-        });
-        let (_, world) = wit.split_once("world step {").unwrap_or_default();
-        let words: Vec<&str> = world.split_whitespace().collect();
+        let left = |wit: &str, world: &str| {
+            let wit = with_imports(wit, world, |name| ["log", "secrets-reveal"].contains(&name));
+            let (_, world) = wit
+                .split_once(&format!("world {world} {{"))
+                .unwrap_or_default();
+            world.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(
-            words,
-            [
-                "import",
-                "secrets-reveal;",
-                "import",
-                "log;",
-                "export",
-                "guest;",
-                "}"
-            ]
+            left(STEP_WIT, WORLD),
+            "import secrets-reveal; import log; export guest; }"
         );
-        assert_eq!(with_imports(STEP_WIT, |_| true), STEP_WIT);
+        assert_eq!(left(CORE_WIT, CORE_WORLD), "import log; export guest; }");
+        assert_eq!(with_imports(STEP_WIT, WORLD, |_| true), STEP_WIT);
+        assert_eq!(with_imports(CORE_WIT, CORE_WORLD, |_| true), CORE_WIT);
     }
 
     #[test]
