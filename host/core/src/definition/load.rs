@@ -350,6 +350,8 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
     };
     match entry.view.record(FOREACH_KEY) {
         Some(fan_out) if entry.fans_out => fan_out_output(one, fan_out.text("join")),
+        // It is one in another form, which has been reported.
+        None if entry.fans_out => Type::Dyn,
         _ => one,
     }
 }
