@@ -256,7 +256,7 @@ const WORKFLOW: &[Row] = &[
             "shopt",
         ],
         None,
-        "leave it out: how and where a run is driven, and how long it is kept, is said to `milepost run`, `milepost work` and `milepost gc`",
+        "leave it out: how and where a run is driven, and how long it is kept, is said where it is started",
     ),
     (
         &[
@@ -577,7 +577,7 @@ const STEP: &[Row] = &[
             "ratelimit",
         ],
         None,
-        "leave it out: a step runs in a sandbox, wherever its run is driven, and what it logs is kept (`milepost logs`)",
+        "leave it out: a step runs in a sandbox, wherever its run is driven, and what it logs is kept with the run",
     ),
     (
         &["description", "doc", "comment", "desc", "labels", "tags"],
