@@ -12,6 +12,7 @@ use clap::Args;
 use milepost::StartOptions;
 use milepost::attempt::{BoxFuture, Call, CallResult, Callable};
 use milepost::core::definition::PluginSpec;
+use milepost::core::diagnostic::{Diagnostic, Diagnostics, Severity};
 use milepost::core::ids::Digest;
 use milepost::core::limits::INPUTS_BYTES;
 use milepost::core::outcome::{Outcome, StepError};
@@ -32,7 +33,7 @@ use super::memory_args::MemoryArgs;
 use super::progress::Progress;
 use super::text::Text;
 use super::world_args::WorldArgs;
-use super::{format, inputs, place, stdin, words, world};
+use super::{format, inputs, meant, place, stdin, words, world};
 
 /// Call one step of a component
 ///
@@ -69,7 +70,7 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "TOML", value_parser = table)]
     config: Vec<Table>,
     /// How long it may take, such as `30s`
-    #[arg(long, value_name = "TIME", default_value = "30m")]
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     timeout: String,
     #[command(flatten)]
     memory: MemoryArgs,
@@ -80,6 +81,15 @@ pub(crate) struct CallArgs {
 fn table(text: &str) -> Result<Table, String> {
     text.parse::<Table>()
         .map_err(|error| error.message().to_owned())
+}
+
+/// As it was written, if it is one.
+fn duration(text: &str) -> Result<String, String> {
+    match milepost::core::time::parse_duration(text) {
+        Ok(length) if length.is_zero() => Err("it must be longer than zero".to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What the definition calls the component, and its only step.
@@ -98,6 +108,7 @@ pub(super) fn run(args: &CallArgs, cx: &Context) -> Result<Reply, Failure> {
     let workflow = linked.map_err(|error| match error {
         // The definition is made up: places in it tell nothing.
         OpenError::Unusable { cause, .. } => Failure::from(*cause),
+        OpenError::Invalid(problems) => args.refused(&problems),
         other => other.into(),
     })?;
     let values = Value::Array(input.into_iter().map(|(_, value)| value).collect());
@@ -196,6 +207,35 @@ impl CallArgs {
             .map_err(|error| Failure::internal(format!("the call cannot be written: {error}")))
     }
 
+    /// What is wrong with the call, of problems of the definition: nobody has written that, so nobody is shown it.
+    fn refused(&self, problems: &Diagnostics) -> Failure {
+        let component = format!("`{}`", Shown(self.component.display()));
+        let about = |message: &str| {
+            let message = message.replace(&format!("plugin `{PLUGIN}`"), &component);
+            message.replace(", so `use` must name one", ": name one")
+        };
+        let errors = || {
+            let errors = problems.items.iter();
+            errors.filter(|problem| problem.severity == Severity::Error)
+        };
+        let messages: Vec<String> = errors().map(|problem| about(&problem.message)).collect();
+        let helps = errors().filter_map(|problem| match problem.candidates.is_empty() {
+            true => problem.help.as_deref().map(about),
+            false => Some(meant::ask(&problem.candidates)),
+        });
+        let helps: Vec<String> = helps.collect();
+        let of_input = |problem: &Diagnostic| problem.code.starts_with("MP05");
+        let code = match errors().all(of_input) {
+            true => Code::InvalidInput,
+            false => Code::InvalidDefinition,
+        };
+        let failure = Failure::new(code, messages.join("; "));
+        match helps.is_empty() {
+            true => failure,
+            false => failure.help(helps.join("; ")),
+        }
+    }
+
     /// Whether a name is that of a function of the component, and not of a step.
     fn is_function(
         &self,
@@ -211,7 +251,14 @@ impl CallArgs {
             validate: true,
         };
         let shown = self.component.display().to_string();
-        let read = source.read(&shown, &spec, Path::new(""))?;
+        let read = source.read(&shown, &spec, Path::new("")).map_err(|error| {
+            let gone = matches!(error, PluginError::Unavailable { .. });
+            let failure = Failure::from(error);
+            match gone.then(|| meant::file(&self.component)).flatten() {
+                Some(question) => failure.help(question),
+                None => failure,
+            }
+        })?;
         let loaded = source.load(&read)?;
         let manifest = loaded.manifest.as_ref();
         let is_step = manifest.is_some_and(|manifest| manifest.steps.contains_key(name));
@@ -327,8 +374,11 @@ fn summary(
     used.extend(took.map(|took| format!("after {}", format::length(took))));
     used.extend(memory.map(|bytes| format!("{} of memory", shown::bytes(bytes))));
     used.push(format::count(calls.len(), "host call"));
-    let mut lines = vec![status + format!(" {}", used.join(", "))];
+    let between = if took.is_some() { " " } else { ", " };
+    let mut lines = vec![status + format!("{between}{}", used.join(", "))];
     lines.extend(error.map(|error| Text::from(format!("  {}", format::error(error, cx.verbose)))));
+    let help = error.and_then(words::help);
+    lines.extend(help.map(|help| Text::from(format!("  help: {help}"))));
     if error.is_none() {
         let stop = report.stop.as_ref().map(words::stop::message);
         lines.extend(stop.map(|stop| Text::from(format!("  {stop}"))));

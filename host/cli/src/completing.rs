@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use clap::Command;
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{
+    ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use clap_complete::{CompleteEnv, Shell};
 use milepost::core::definition::{CODES, Definition};
@@ -19,7 +21,7 @@ use milepost::store::{Filter, Store};
 
 use super::drive::{recorded_definition, wait};
 use super::words::explain;
-use super::{args, place};
+use super::{args, named, place};
 
 /// Says which shell asks.
 const VARIABLE: &str = "MILEPOST_COMPLETE";
@@ -69,6 +71,7 @@ pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
 fn command() -> Command {
     args::command().mut_subcommands(|verb| {
         let statuses = acts_on(verb.get_name());
+        let names_workflows = NAME_WORKFLOWS.contains(&verb.get_name());
         let is_explain = verb.get_name() == "explain";
         let is_signal = verb.get_name() == "signal";
         verb.mut_args(|arg| {
@@ -80,11 +83,31 @@ fn command() -> Command {
                 "from" | "step" | "at_step" | "as_step" => arg.add(completer(|_| steps())),
                 "name" if is_signal => arg.add(completer(|_| signals())),
                 "code" if is_explain => arg.add(completer(|_| codes())),
+                "file" | "files" if names_workflows => arg.add(ArgValueCompleter::new(workflows)),
                 _ if of_runs => arg.add(completer(move |_| runs(statuses))),
                 _ => arg,
             }
         })
     })
+}
+
+/// Verbs whose file is a definition, which can have a name.
+const NAME_WORKFLOWS: [&str; 7] = [
+    "run", "submit", "dev", "graph", "dry-run", "secrets", "validate",
+];
+
+/// Workflows by their names, and paths.
+fn workflows(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let named = named::all().unwrap_or_default();
+    let begun = typed.to_str().unwrap_or_default();
+    let named = named
+        .iter()
+        .filter(|one| !one.hidden && one.name.starts_with(begun));
+    let mut all: Vec<CompletionCandidate> = named
+        .map(|one| CompletionCandidate::new(&one.name).help(Some(one.source.word().into())))
+        .collect();
+    all.extend(PathCompleter::any().complete(typed));
+    all
 }
 
 /// Offers those that begin with what is there.

@@ -140,7 +140,7 @@ fn failures(cx: &Context, report: &RunReport) -> Vec<String> {
     failed.sort_by_key(|step| (step.ended_at.is_none(), step.ended_at));
     let told = failed.into_iter().filter_map(|step| {
         let error = step.error.as_ref()?;
-        let help = words::missing::help(error);
+        let help = words::help(error);
         let help = help.map_or_else(String::new, |help| format!("\n    help: {help}"));
         let error = indent(&format::error(error, cx.verbose));
         Some(format!("  step {}: {error}{help}", Shown(&step.path)))

@@ -333,6 +333,10 @@ impl Snapshot {
                 notes.extend(meant.map(Text::from));
             }
         }
+        if !filter.labels.is_empty() && listed.is_empty() {
+            let meant = meant::label(store, &filter.labels).await;
+            notes.extend(meant.map(Text::from));
+        }
         let worker = engine.has_worker().await?;
         let needs = |listed: &Listed| row::needs_worker(&listed.row, listed.owner.as_ref());
         if !worker && !cx.json && listed.iter().any(needs) {

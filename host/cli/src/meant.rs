@@ -9,13 +9,15 @@ use std::path::Path;
 use milepost::core::definition::{Definition, nearest};
 use milepost::core::diagnostic::Diagnostic;
 use milepost::core::ids::{Path as StepPath, RunId};
+use milepost::core::labels::LabelFilter;
 use milepost::core::shown::Shown;
 use milepost::plugin::PluginError;
-use milepost::store::{Filter, Pages, Store};
+use milepost::store::{Filter, Pages, RunRow, Store};
 
 use super::context::Context;
 use super::drive::recorded_definition;
 use super::failure::{Code, Failure};
+use super::words::script;
 use super::{ids, place};
 
 /// `did you mean `a` or `b`?`, of the names that are near.
@@ -103,18 +105,50 @@ pub(crate) fn at(failure: Failure, store: &dyn Store, run: &RunId, path: &str) -
 
 /// Workflows of the runs in a store that were probably meant, where none has that name.
 pub(crate) async fn workflow(store: &dyn Store, typed: &str) -> Option<String> {
+    let names = words_of_runs(store, |row, words| drop(words.insert(row.workflow))).await?;
+    question(typed, names.iter().map(String::as_str))
+}
+
+/// Labels of the runs in a store that were probably meant, where none has that name or that value.
+pub(crate) async fn label(store: &dyn Store, wanted: &[LabelFilter]) -> Option<String> {
+    let written = |name: &str, value: &str| format!("{name}={value}");
+    let labels = words_of_runs(store, |row, words| {
+        for (name, value) in row.labels.iter() {
+            words.insert(name.to_owned());
+            words.insert(written(name, value));
+        }
+    });
+    let labels = labels.await?;
+    wanted.iter().find_map(|filter| {
+        let typed = match &filter.value {
+            Some(value) => written(&filter.name, value),
+            None => filter.name.clone(),
+        };
+        // Of a value, values are meant.
+        let alike = |label: &&String| label.contains('=') == filter.value.is_some();
+        question(&typed, labels.iter().filter(alike).map(String::as_str))
+    })
+}
+
+/// Words that runs of a store have, of as many runs as are looked at.
+async fn words_of_runs(
+    store: &dyn Store,
+    take: impl Fn(RunRow, &mut BTreeSet<String>),
+) -> Option<BTreeSet<String>> {
     /// Runs that are looked at.
     const LOOKED_AT: usize = 10_000;
-    let mut names = BTreeSet::new();
+    let mut words = BTreeSet::new();
     let mut pages = Pages::of(Filter::default());
     let mut seen = 0;
     while seen < LOOKED_AT
         && let Some(page) = pages.next(store).await.ok()?
     {
         seen += page.rows.len() + page.unreadable.len();
-        names.extend(page.rows.into_iter().map(|row| row.workflow));
+        for row in page.rows {
+            take(row, &mut words);
+        }
     }
-    question(typed, names.iter().map(String::as_str))
+    Some(words)
 }
 
 /// Components that cannot be used, each where the definition names it, with the file that was probably meant.
@@ -127,9 +161,10 @@ pub(crate) fn components(definition: &Path, text: &str, errors: &[PluginError]) 
             PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
                 (name, meant(name))
             }
-            PluginError::Incompatible { name, .. } | PluginError::Refused { name, .. } => {
-                (name, None)
+            PluginError::Incompatible { name, reason } => {
+                (name, script::instead(reason).map(str::to_owned))
             }
+            PluginError::Refused { name, .. } => (name, None),
         };
         (name.clone(), (error.to_string(), help))
     });

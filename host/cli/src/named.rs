@@ -112,7 +112,10 @@ fn in_folder(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
 /// [`Failure`] when a name leads nowhere, or to more than one place.
 pub(crate) fn file(typed: &Path, cx: &Context) -> Result<PathBuf, Failure> {
     let Some(name) = name(typed) else {
-        return Ok(typed.to_owned());
+        return match typed.is_dir() {
+            true => Err(a_folder(typed)),
+            false => Ok(typed.to_owned()),
+        };
     };
     let is_there = fs::symlink_metadata(typed).is_ok();
     // A folder is no definition, whatever else the name may be.
@@ -126,6 +129,7 @@ pub(crate) fn file(typed: &Path, cx: &Context) -> Result<PathBuf, Failure> {
     let of_name = |workflow: &&Named| workflow.name == name && !workflow.hidden;
     let found: Vec<&Named> = workflows.iter().filter(of_name).collect();
     let found = match (&*found, is_file) {
+        ([], false) if is_there && typed.is_dir() => return Err(a_folder(typed)),
         ([], _) if is_there => return Ok(typed.to_owned()),
         ([], _) => return Err(unknown(typed, name, &workflows)),
         ([one], false) => one,
@@ -175,6 +179,16 @@ fn name(typed: &Path) -> Option<&str> {
     // `./report` and `report/` are paths.
     let name = typed.to_str().filter(|text| only.to_str() == Some(text))?;
     (typed.extension().is_none_or(|ending| ending != "toml")).then_some(name)
+}
+
+fn a_folder(typed: &Path) -> Failure {
+    let message = format!("{} is a folder", Shown(typed.display()));
+    let inside = typed.join(IN_FOLDER);
+    let help = match inside.is_file() {
+        true => format!("the workflow in it is {}", Shown(inside.display())),
+        false => "name the file of a workflow in it".to_owned(),
+    };
+    Failure::new(Code::UnreadableDefinition, message).help(help)
 }
 
 fn unknown(typed: &Path, name: &str, workflows: &[Named]) -> Failure {

@@ -245,7 +245,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
                 Shown(&step.path),
                 format::error(error, cx.verbose)
             );
-        if let Some(help) = words::missing::help(error) {
+        if let Some(help) = words::help(error) {
             text = text + format!("\n  help: {help}");
         }
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use clap::Args;
-use milepost::core::ids::RunId;
+use milepost::core::definition::{Definition, StepKind, WaitStep};
+use milepost::core::ids::{RunId, StepId};
 use milepost::core::json::{self, UnusableJson};
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::context::{By, Context, Reply};
 use super::documents;
-use super::drive::wait;
+use super::drive::{recorded_definition, wait};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::text::Text;
@@ -67,7 +68,17 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     })?;
     let worker = cx.has_worker(&engine);
     let document = || documents::Signalled::new(&run, &args.name, &sent, worker);
-    let did = Text::from(text(cx, args, &run, &sent, args.then.by(worker)));
+    let definition = recorded_definition(engine.store().as_ref(), &run);
+    let waiting = definition.and_then(|definition| waits_for(&definition, &args.name));
+    let did = text(
+        cx,
+        args,
+        &run,
+        &sent,
+        args.then.by(worker),
+        waiting.as_ref(),
+    );
+    let did = Text::from(did);
     let reply = cx.reply(Exit::Completed, document, || did.clone());
     // One that is kept moves nothing.
     if sent.answer == SignalAnswer::Kept && sent.status != Status::Running {
@@ -76,7 +87,26 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     args.then.reply(cx, &world, &run, (did, reply))
 }
 
-fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled, by: By) -> String {
+/// The step at the top level that waits for this signal, of a run that would wait for it again.
+fn waits_for(definition: &Definition, signal: &str) -> Option<StepId> {
+    let mut top = definition
+        .main()
+        .iter()
+        .map(|index| &definition.steps()[*index]);
+    let found = top.find(|step| {
+        matches!(&step.kind, StepKind::Wait(WaitStep::Signal { name, .. }) if name == signal)
+    });
+    found.map(|step| step.id.clone())
+}
+
+fn text(
+    cx: &Context,
+    args: &SignalArgs,
+    run: &RunId,
+    sent: &Signalled,
+    by: By,
+    waiting: Option<&StepId>,
+) -> String {
     let name = Shown(&args.name);
     match sent.answer {
         SignalAnswer::Delivered if sent.status != Status::Paused => {
@@ -113,10 +143,17 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled, by: By) 
                 false => String::new(),
             };
             if sent.status == Status::Failed {
-                return format!(
-                    "run {run} has failed; the signal is kept; `{}` shows what happens next",
-                    cx.command("show", run)
-                );
+                let kept = format!("run {run} has failed; the signal is kept");
+                return match waiting {
+                    Some(step) => format!(
+                        "{kept}: `{} --from {step}` takes it",
+                        cx.command("retry", run)
+                    ),
+                    None => format!(
+                        "{kept}; `{}` shows what happens next",
+                        cx.command("show", run)
+                    ),
+                };
             }
             if sent.waits_for.as_ref() == Some(&args.name) {
                 let delivers = match by {

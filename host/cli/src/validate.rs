@@ -26,12 +26,13 @@ use super::{lock, meant, named};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  milepost validate                   # all below this folder
   milepost validate workflow.toml
   milepost validate flows/ --no-components
   milepost validate . --json | jq '.files[] | select(.ok | not)'")]
 pub(crate) struct ValidateArgs {
     /// Definitions, folders with definitions, or names of workflows
-    #[arg(required = true, value_name = "FILE|DIR|NAME")]
+    #[arg(value_name = "FILE|DIR|NAME", default_value = ".")]
     files: Vec<PathBuf>,
     /// Do not check the components
     #[arg(long)]
@@ -61,7 +62,7 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
     for file in &skipped {
         let file = Shown(file.display());
         cx.note(format!(
-            "{file} is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`"
+            "{file} is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`; `milepost validate {file}` tells what to write"
         ));
     }
     if files.is_empty() {

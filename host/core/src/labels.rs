@@ -26,7 +26,7 @@ pub enum InvalidLabel {
     Name(String),
     /// The value is too long, or has control characters.
     #[error(
-        "the value of label `{0}` is not a value of a label: it has up to {LABEL_VALUE_BYTES} bytes, and no control characters"
+        "label `{0}` cannot have that value: a value has up to {LABEL_VALUE_BYTES} bytes, and no control characters"
     )]
     Value(String),
     /// There is no value.

@@ -126,7 +126,7 @@ fn a_decision_and_a_signal_drive_the_run_on_where_they_are_told_to() {
         ! paused: run a after [elapsed], 1 of 2 steps
         !   step:   after
         !   reason: waiting_for_signal: `after` waits for the signal `go`
-        !   next:   `milepost signal a go` continues the run
+        !   next:   after `milepost signal a go`, a worker or `milepost resume a` continues the run
         [exit 2]
 
         # it does not wait for this one

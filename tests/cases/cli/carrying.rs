@@ -443,7 +443,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#1/inner#1/w
         !   reason: waiting_for_signal: `outer#1/inner#1/w` waits for the signal `go`
-        !   next:   `milepost signal n go` continues the run
+        !   next:   after `milepost signal n go`, a worker or `milepost resume n` continues the run
         [exit 2]
 
         $ milepost resume n
@@ -455,7 +455,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#1/inner#2/w
         !   reason: waiting_for_signal: `outer#1/inner#2/w` waits for the signal `go`
-        !   next:   `milepost signal n go` continues the run
+        !   next:   after `milepost signal n go`, a worker or `milepost resume n` continues the run
         [exit 2]
 
         # the inner loop may have one iteration now, and is in its second
@@ -472,7 +472,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#2/inner#1/w
         !   reason: waiting_for_signal: `outer#2/inner#1/w` waits for the signal `go`
-        !   next:   `milepost signal n go` continues the run
+        !   next:   after `milepost signal n go`, a worker or `milepost resume n` continues the run
         [exit 2]
 
         $ milepost show n --json

@@ -56,6 +56,12 @@ fn bash_offers_runs_steps_signals_and_codes() {
         let values: Vec<&str> = told.lines().filter(|word| !word.starts_with('-')).collect();
         assert_eq!(values.join("\n") + "\n", expected, "{line}");
     }
+    cli.write("workflows/nightly.toml", "schema = 1\n");
+    cli.write("nights.toml", "schema = 1\n");
+    for verb in ["run", "submit", "validate", "graph"] {
+        let told = offered(&cli, &format!("milepost {verb} ni"));
+        assert_eq!(told, "nightly\nnights.toml\n", "{verb}");
+    }
     let verbs = offered(&cli, "milepost re");
     assert!(verbs.lines().any(|verb| verb == "resume"), "{verbs}");
 }

@@ -113,7 +113,7 @@ fn suggested_commands_are_quoted_for_the_shell() {
         ! paused: run r after [elapsed], 0 of 1 step
         !   step:   ask
         !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go; touch X #`
-        !   next:   `milepost resume r` continues at `ask`, and so does `milepost signal r 'go; touch X #'`
+        !   next:   `milepost resume r` continues at `ask`; after `milepost signal r 'go; touch X #'`, a worker does so, too
         !   resume: milepost resume r
         [exit 2]
 
@@ -124,7 +124,7 @@ fn suggested_commands_are_quoted_for_the_shell() {
           saved:  [time], [ago]
           step:   ask
           reason: step_paused: `ask` paused (needs-signal): waiting for signal `go; touch X #`
-          next:   `milepost resume r` continues at `ask`, and so does `milepost signal r 'go; touch X #'`
+          next:   `milepost resume r` continues at `ask`; after `milepost signal r 'go; touch X #'`, a worker does so, too
           send:   milepost signal r 'go; touch X #'
 
         STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT

@@ -457,7 +457,7 @@ with = { text = "a" }
         ! paused: run r after [elapsed], 0 of 5 steps
         !   step:   ask
         !   reason: waiting_for_approval: `ask` asks: Sure?
-        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
+        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; after `milepost signal r deployed`, a worker or `milepost resume r` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    `stuck` continues at [time] (in [left])
         !   also:   `also` asks: Really?
         !   also:   `deployed` waits for the signal `deployed`
@@ -471,7 +471,7 @@ with = { text = "a" }
           saved:  [time], [ago]
           step:   ask
           reason: waiting_for_approval: `ask` asks: Sure?
-          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
+          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; after `milepost signal r deployed`, a worker or `milepost resume r` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
           due:    `stuck` continues at [time] (in [left])
           also:   `stuck` paused
           waits:  ask, for a decision: Sure?

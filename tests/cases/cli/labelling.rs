@@ -142,3 +142,23 @@ fn what_is_no_label_and_what_was_called_otherwise_is_refused() {
     let said = refused.expect(64).stderr;
     assert!(said.contains("17 labels: a run has at most 16"), "{said}");
 }
+
+#[test]
+fn labels_that_are_nearly_right_are_answered_with_the_right_ones() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("run hello.toml --input name=x --label team=docs --label env=prod")
+        .expect(0);
+    for (typed, meant) in [
+        ("tam", "did you mean `team`?"),
+        ("team=doc", "did you mean `team=docs`?"),
+        ("tema=docs", "did you mean `team=docs`?"),
+    ] {
+        let said = cli.run(&format!("ls --label {typed}")).expect(0).stderr;
+        assert!(said.contains(meant), "{typed}: {said}");
+    }
+    for typed in ["zone", "env=test", "team=docs --status failed"] {
+        let said = cli.run(&format!("ls --label {typed}")).expect(0).stderr;
+        assert!(!said.contains("did you mean"), "{typed}: {said}");
+    }
+}

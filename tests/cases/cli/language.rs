@@ -302,7 +302,7 @@ fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
         ! paused: run ask after [elapsed], 0 of 1 step
         !   step:   ask
         !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go`
-        !   next:   `milepost resume ask` continues at `ask`, and so does `milepost signal ask go`
+        !   next:   `milepost resume ask` continues at `ask`; after `milepost signal ask go`, a worker does so, too
         !   resume: milepost resume ask
         [exit 2]
 
@@ -368,7 +368,7 @@ fn a_name_is_given_once_wherever_json_comes_in() {
         ! paused: run r after [elapsed], 0 of 1 step
         !   step:   a
         !   reason: waiting_for_signal: `a` waits for the signal `go`
-        !   next:   `milepost signal r go` continues the run
+        !   next:   after `milepost signal r go`, a worker or `milepost resume r` continues the run
         [exit 2]
 
         $ milepost run echo.toml --inputs twice.json
@@ -396,8 +396,8 @@ fn validate_names_what_only_looks_like_a_workflow() {
     session.milepost("validate flows");
     session.reads(expect![[r#"
         $ milepost validate flows
-        ! flows/jobs.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`
-        ! flows/steps.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`
+        ! flows/jobs.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`; `milepost validate flows/jobs.toml` tells what to write
+        ! flows/steps.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`; `milepost validate flows/steps.toml` tells what to write
         ok flows/good.toml
         1 file checked, no errors
     "#]]);

@@ -33,6 +33,7 @@ mod listing;
 mod locking;
 mod looking;
 mod many;
+mod meant;
 mod named;
 mod once;
 mod output;

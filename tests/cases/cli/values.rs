@@ -54,7 +54,7 @@ fn a_signal_without_data_wakes_the_step_that_paused_for_it() {
         ! paused: run s after [elapsed], 0 of 1 step
         !   step:   ask
         !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go`
-        !   next:   `milepost resume s` continues at `ask`, and so does `milepost signal s go`
+        !   next:   `milepost resume s` continues at `ask`; after `milepost signal s go`, a worker does so, too
         !   resume: milepost resume s
         [exit 2]
 

@@ -658,7 +658,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 0 of 2 steps
         !   step:   z_first
         !   reason: waiting_for_signal: `z_first` waits for the signal `go`
-        !   next:   `milepost signal s go` continues the run
+        !   next:   after `milepost signal s go`, a worker or `milepost resume s` continues the run
         [exit 2]
 
         $ milepost signal s go
@@ -670,7 +670,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 1 of 2 steps
         !   step:   a_second
         !   reason: waiting_for_signal: `a_second` waits for the signal `go`
-        !   next:   `milepost signal s go` continues the run
+        !   next:   after `milepost signal s go`, a worker or `milepost resume s` continues the run
         [exit 2]
 
         $ milepost retry s --from z_first
@@ -679,7 +679,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 0 of 2 steps
         !   step:   z_first
         !   reason: waiting_for_signal: `z_first` waits for the signal `go`
-        !   next:   `milepost signal s go` continues the run
+        !   next:   after `milepost signal s go`, a worker or `milepost resume s` continues the run
         [exit 2]
 
         $ milepost signal s go --data 7

@@ -150,7 +150,7 @@ fn a_worker_resumes_what_is_due() {
     session.reads(expect![[r#"
         $ milepost work --until-idle
         ! working on .milepost, up to 4 runs at once
-        ! run r: resumed, 0 completed steps kept
+        ! run r: resumed automatically (1 of 5), 0 completed steps kept
         ! run r: completed
         1 run taken: 1 completed
 

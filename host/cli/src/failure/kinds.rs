@@ -6,7 +6,9 @@ use milepost::bundle::BundleError;
 use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::ids::StepId;
 use milepost::core::limits;
+use milepost::core::request::deadline::Holds;
 use milepost::core::request::fork::NotForked;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
@@ -19,6 +21,7 @@ use milepost::workflow::OpenError;
 
 use super::{Code, Details, Failure};
 use crate::words::advice::{Advice, command};
+use crate::words::script;
 use crate::{meant, shell};
 
 impl From<BundleError> for Failure {
@@ -136,8 +139,17 @@ impl From<EngineError> for Failure {
             }
             EngineError::AlreadyDecided(earlier) => Self::new(Code::AlreadyDecided, message)
                 .help(command(format!("show {}", earlier.run)).text(" shows its status")),
-            EngineError::TimedOut(over) => Self::new(Code::TimedOut, message)
-                .help(command(format!("show {}", over.run)).text(" shows its status")),
+            EngineError::TimedOut(over) => {
+                let shows = command(format!("show {}", over.run)).text(" shows its status");
+                let step = over.path.to_string().parse::<StepId>();
+                Self::new(Code::TimedOut, message).help(match (over.holds, step) {
+                    (Holds::Failed, Ok(step)) => shows
+                        .text(", ")
+                        .command(format!("retry {} --from {step}", over.run))
+                        .text(" waits again"),
+                    _ => shows,
+                })
+            }
             EngineError::NoteTooLong { .. } => Self::new(Code::NoteTooLong, message),
             EngineError::NoteWithNul { .. } => {
                 Self::new(Code::NoteWithNul, message)
@@ -293,7 +305,13 @@ impl From<PluginError> for Failure {
             PluginError::Unavailable { .. } | PluginError::Missing { .. } => {
                 Self::new(Code::PluginUnavailable, message)
             }
-            PluginError::Incompatible { .. } => Self::new(Code::PluginIncompatible, message),
+            PluginError::Incompatible { reason, .. } => {
+                let failure = Self::new(Code::PluginIncompatible, message);
+                match script::instead(&reason) {
+                    Some(help) => failure.help(help),
+                    None => failure,
+                }
+            }
             PluginError::Refused { .. } => Self::new(Code::PluginNotLocked, message),
         }
     }

@@ -30,6 +30,22 @@ use super::{format, whole_file};
 /// means that a test failed, 65 that a file cannot be used; then no test was executed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+A file of tests, orders.test.toml:
+  schema = 1
+  workflow = \"workflow.toml\"        # or: component = \"orders.wasm\"
+
+  [[test]]
+  name = \"an order that is approved is shipped\"
+  inputs = { order = 17 }           # of one step: step = \"ship\", input = { .. }
+  [[test.steps.pay]]                # a stub; else the step is called
+  output = { paid = true }
+  [[test.decision]]
+  step = \"gate\"
+  decision = \"approve\"
+  [test.expect]
+  status = \"completed\"
+  output = { shipped = true }
+
 Examples:
   milepost test
   milepost test plugins/orders --filter retries

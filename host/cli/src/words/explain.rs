@@ -260,7 +260,7 @@ const fn of_stop(code: StopCode) -> &'static str {
             "The run waits for a point in time. A worker (`milepost work`) continues it then."
         }
         StopCode::WaitingForSignal => {
-            "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker then continues the run."
+            "The run waits for a signal. `milepost signal RUN NAME` sends it; then a worker or `milepost resume RUN` continues the run."
         }
         StopCode::WaitingForApproval => {
             "The run waits for a person's decision: `milepost approve RUN` or `milepost reject RUN`."

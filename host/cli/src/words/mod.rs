@@ -2,6 +2,7 @@
 //! knows what a person has to type: see [`plain`] and [`Context::program`](crate::context::Context::program).
 
 use milepost::core::ids::StepId;
+use milepost::core::outcome::StepError;
 
 pub(crate) mod advice;
 pub(crate) mod bundle;
@@ -12,7 +13,13 @@ mod host_codes;
 pub(crate) mod missing;
 pub(crate) mod next;
 pub(crate) mod remedy;
+pub(crate) mod script;
 pub(crate) mod stop;
+
+/// What to do about an error of a step, where that can be told from it.
+pub(crate) fn help(error: &StepError) -> Option<&'static str> {
+    missing::help(error).or_else(|| script::help(error))
+}
 
 /// A command as documents name it: without the store, which whoever reads one has named.
 pub(crate) fn plain(verb: &str) -> String {

@@ -313,7 +313,10 @@ fn after(run: &RunId, stop: &Stop, names_step: bool, command: &impl Fn(&str) -> 
             command("work")
         ),
         Why::WaitingForSignal { signal } => {
-            format!("`{}` continues the run", send(run, signal, command))
+            format!(
+                "after `{}`, a worker or {resume} continues the run",
+                send(run, signal, command)
+            )
         }
         Why::WaitingForApproval { .. } => {
             let path = stop.path.as_ref().filter(|_| names_step);
@@ -355,7 +358,10 @@ fn paused(
     command: impl Fn(&str) -> String,
 ) -> String {
     if let Some(signal) = &pausing.signal {
-        next.push_str(&format!(", and so does `{}`", send(run, signal, &command)));
+        next.push_str(&format!(
+            "; after `{}`, a worker does so, too",
+            send(run, signal, &command)
+        ));
     }
     match pausing.automatic {
         Some(Automatic::Next { number, of }) => next.push_str(&format!(
@@ -525,7 +531,7 @@ mod tests {
             (
                 Why::StepPaused(until),
                 "`a` paused (quota): no more today",
-                "`milepost resume r1` continues at `a`, and so does `milepost signal r1 'go on'`; its 5 automatic resumes are used up; \
+                "`milepost resume r1` continues at `a`; after `milepost signal r1 'go on'`, a worker does so, too; its 5 automatic resumes are used up; \
                  it is pointless before 1970-01-01T00:00:00.000000000Z",
             ),
             (
@@ -643,7 +649,7 @@ mod tests {
                     signal: "-x".to_owned(),
                 },
                 "`a` waits for the signal `-x`",
-                "`milepost signal r1 -- -x` continues the run",
+                "after `milepost signal r1 -- -x`, a worker or `milepost resume r1` continues the run",
             ),
             (
                 approval(false),
@@ -722,7 +728,8 @@ mod tests {
         });
         let reasons = (0..3).map(reason).chain([go]);
         let mixed = Stop::for_reasons(reasons.collect()).unwrap();
-        let signal = "`milepost signal r go` continues the run";
+        let signal =
+            "after `milepost signal r go`, a worker or `milepost resume r` continues the run";
         let told = format!("{a}; {b}; {signal}; `milepost show r` lists 1 more");
         assert_eq!(next(&run, &mixed, plain), told);
         // Each reason names its own step, where one has to be named.

@@ -1,6 +1,7 @@
 //! What people write first who know another tool (GitHub Actions, Argo, Dagu, Kestra, Taskfile, Temporal): each word leads to the
 //! one that is meant here, so that the second try is right.
 
+use super::nearest::nearest;
 use crate::synonyms::plain;
 
 /// A word of another tool.
@@ -16,7 +17,36 @@ type Row = (&'static [&'static str], Option<&'static str>, &'static str);
 
 /// What `word` means as a key of the record of that title.
 pub(super) fn key(title: &str, word: &str) -> Option<Foreign> {
-    let rows = match title {
+    let plain = plain(word);
+    let (_, key, help) = rows(title)
+        .iter()
+        .find(|(words, ..)| words.contains(&plain.as_str()))?;
+    Some(Foreign { key: *key, help })
+}
+
+/// What a misspelt `word` means.
+pub(super) fn nearly(title: &str, word: &str) -> Option<Foreign> {
+    key(title, known(title, word)?)
+}
+
+/// The word that `word` is, or is near to.
+pub(super) fn known(title: &str, word: &str) -> Option<&'static str> {
+    let plain = plain(word);
+    let words = || {
+        rows(title)
+            .iter()
+            .flat_map(|(words, ..)| words.iter().copied())
+    };
+    if let Some(same) = words().find(|known| *known == plain) {
+        return Some(same);
+    }
+    // Short words are near to too many.
+    let near = nearest(&plain, words().filter(|word| word.len() >= 6));
+    words().find(|known| Some(*known) == near.first().map(String::as_str))
+}
+
+fn rows(title: &str) -> &'static [Row] {
+    match title {
         "a workflow" => WORKFLOW,
         "a step" => STEP,
         "an input" => INPUT,
@@ -26,14 +56,21 @@ pub(super) fn key(title: &str, word: &str) -> Option<Foreign> {
         "a fan-out" => FOREACH,
         "a wait" => WAIT,
         "an approval" => APPROVAL,
-        _ => return None,
-    };
-    let plain = plain(word);
-    let (_, key, help) = rows
-        .iter()
-        .find(|(words, ..)| words.contains(&plain.as_str()))?;
-    Some(Foreign { key: *key, help })
+        _ => &[],
+    }
 }
+
+/// Words of a step that waits for a signal.
+pub(super) const SIGNAL: &[&str] = &[
+    "signal",
+    "event",
+    "waitforevent",
+    "waitforsignal",
+    "waitsignal",
+    "onsignal",
+    "awaitsignal",
+    "webhook",
+];
 
 const INPUTS: &str = "values that a run is given are inputs:\n[inputs.name]\ntype = \"string\"";
 const STEPS: &str =
@@ -161,6 +198,65 @@ const WORKFLOW: &[Row] = &[
         ],
         None,
         "leave it out: a workflow has `schema`, `name`, `[inputs]`, `[plugins]` and its steps",
+    ),
+    (
+        &["requires", "dotenv", "envfile", "envfrom", "workflowcall"],
+        Some("inputs"),
+        INPUTS,
+    ),
+    (
+        &["plugindefaults", "taskdefaults", "stepdefaults"],
+        Some("defaults"),
+        "for every step that does not say it itself:\n[defaults]\ntimeout = \"5m\"",
+    ),
+    (
+        &[
+            "permissions",
+            "serviceaccountname",
+            "securitycontext",
+            "secrets",
+        ],
+        Some("plugins"),
+        "what a component may reach is `allow` of its plugin\n[plugins.text]\nsource = \"text.wasm\"\nallow = { http = [{ host = \"api.example.com\" }] }",
+    ),
+    (
+        &[
+            "mailon",
+            "mailonerror",
+            "notify",
+            "notifications",
+            "smtp",
+            "errormail",
+            "infomail",
+            "otel",
+        ],
+        Some("step"),
+        "who is told of the end is told by a step with `finally = true`; it may read `run.status`",
+    ),
+    (
+        &[
+            "logdir",
+            "queue",
+            "workerselector",
+            "workergroup",
+            "histretentiondays",
+            "ttlstrategy",
+            "podgc",
+            "maxcleanuptimesec",
+            "restartwaitsec",
+            "delaysec",
+            "skipifsuccessful",
+            "disabled",
+            "sla",
+            "checks",
+            "dotenvs",
+            "silent",
+            "method",
+            "set",
+            "shopt",
+        ],
+        None,
+        "leave it out: how and where a run is driven, and how long it is kept, is said where it is started",
     ),
     (
         &[
@@ -341,6 +437,11 @@ const STEP: &[Row] = &[
             "attempts",
             "maxretries",
             "retrydelay",
+            "retryinterval",
+            "retrycount",
+            "retrywait",
+            "retrywaitseconds",
+            "backoff",
         ],
         Some("retry"),
         "attempts are counted together, the first included\nretry = { max_attempts = 3, initial = \"10s\" }",
@@ -370,12 +471,21 @@ const STEP: &[Row] = &[
         "a loop is a step of its own, and its members say `in`\nloop = { until = \"steps.check.output.ok\", max_iterations = 5 }",
     ),
     (
-        &["sleep", "delay", "suspend", "pause", "waitfor", "timer"],
+        &[
+            "sleep",
+            "delay",
+            "suspend",
+            "pause",
+            "waitfor",
+            "waituntil",
+            "waitseconds",
+            "timer",
+        ],
         Some("wait"),
         "`wait` is a step of its own\nwait = { for = \"10m\" }",
     ),
     (
-        &["signal", "event", "waitforevent", "webhook"],
+        SIGNAL,
         Some("wait"),
         "a step waits for a signal\nwait = { signal = \"deployed\", timeout = \"2h\" }",
     ),
@@ -444,6 +554,30 @@ const STEP: &[Row] = &[
         &["undo", "rollback", "compensation", "revert"],
         Some("compensate"),
         "what undoes a completed call\ncompensate = { use = \"plugin/undo\" }",
+    ),
+    (
+        &[
+            "platforms",
+            "internal",
+            "nodeselector",
+            "affinity",
+            "tolerations",
+            "workerselector",
+            "workergroup",
+            "queue",
+            "mailonerror",
+            "signalonstop",
+            "stdout",
+            "stderr",
+            "logoutput",
+            "loglevel",
+            "set",
+            "shopt",
+            "method",
+            "ratelimit",
+        ],
+        None,
+        "leave it out: a step runs in a sandbox, wherever its run is driven, and what it logs is kept with the run",
     ),
     (
         &["description", "doc", "comment", "desc", "labels", "tags"],
@@ -583,10 +717,12 @@ const RETRY: &[Row] = &[
             "backoff",
             "initialinterval",
             "initialdelay",
-            "wait",
             "every",
             "duration",
             "minbackoff",
+            "delayseconds",
+            "intervalseconds",
+            "wait",
         ],
         Some("initial"),
         "the wait before the second attempt is `initial = \"10s\"`, and grows by `factor` up to `max`",
@@ -704,7 +840,9 @@ const FOREACH: &[Row] = &[
 
 const WAIT: &[Row] = &[
     (
-        &["duration", "seconds", "time", "sleep", "delay", "minutes"],
+        &[
+            "duration", "seconds", "time", "sleep", "delay", "waitfor", "timer",
+        ],
         Some("for"),
         "a length of time is `for = \"10m\"`",
     ),
@@ -714,7 +852,14 @@ const WAIT: &[Row] = &[
         "a point in time is an expression that gives RFC 3339 text: `until = \"inputs.start_at\"`",
     ),
     (
-        &["event", "name", "message", "channel"],
+        &[
+            "event",
+            "name",
+            "message",
+            "channel",
+            "forsignal",
+            "waitforsignal",
+        ],
         Some("signal"),
         "a signal has a name: `signal = \"deployed\"`",
     ),
@@ -746,6 +891,11 @@ const APPROVAL: &[Row] = &[
         ],
         None,
         "leave it out: whoever may use the store may decide",
+    ),
+    (
+        &["onresume", "fields", "inputs", "form", "parameters"],
+        None,
+        "leave it out: a decision carries a comment; data come with a signal, `wait = { signal = \"data\" }`, and are read as `steps.<id>.output.data`",
     ),
     (
         &["retry", "attempts", "onrejected"],

@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::grammar::{Key, Record, Shape};
+use super::kept;
 use super::names::check_signal;
 use super::shape::text_of;
 use crate::grants::toml_text;
@@ -101,7 +102,9 @@ fn scalar(shape: &'static Shape, value: &DeValue<'_>) -> Option<String> {
             Some(number.to_string())
         }
         (Shape::Instant, DeValue::Datetime(at)) => Some(format!("\"'{at}'\"")),
-        (Shape::Items, DeValue::Array(_)) => Some("\"[1, 2, 3]\"".to_owned()),
+        (Shape::Items, DeValue::Array(_)) => {
+            Some(kept::items(value).unwrap_or_else(|| "\"[1, 2, 3]\"".to_owned()))
+        }
         // An expression as it stands, though templates have it in braces.
         (Shape::Items | Shape::Condition, DeValue::String(text)) => Some(toml_text(bare(text))),
         (shape, DeValue::Array(items)) if is_text(shape) => match &items[..] {
@@ -111,6 +114,12 @@ fn scalar(shape: &'static Shape, value: &DeValue<'_>) -> Option<String> {
         (shape, value) if is_text(shape) => quoted(value),
         _ => None,
     }
+}
+
+/// What stands between the braces, if it is an expression of this language.
+pub(super) fn expression(text: &str) -> Option<&str> {
+    let inner = bare(text);
+    crate::expr::reads(inner).then_some(inner)
 }
 
 /// `inputs.files` of `${ inputs.files }`, and of what users of GitHub Actions write.
@@ -157,6 +166,12 @@ fn quoted(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// The same, if it is known where the value belongs.
+pub(super) fn table_with(record: &'static Record, value: &DeValue<'_>) -> Option<String> {
+    belongs(record, value)?;
+    Some(table(record, value))
+}
+
 /// A table of the record in which the value stands where it probably belongs.
 fn table(record: &'static Record, value: &DeValue<'_>) -> String {
     let meant = belongs(record, value);
@@ -191,6 +206,10 @@ fn table(record: &'static Record, value: &DeValue<'_>) -> String {
 fn belongs(record: &'static Record, value: &DeValue<'_>) -> Option<(&'static str, String)> {
     match (record.title, value) {
         ("a retry policy", DeValue::Integer(_)) => Some(("max_attempts", text_of(value))),
+        ("a retry policy", DeValue::String(text)) => match text.trim().parse::<u16>() {
+            Ok(attempts) => Some(("max_attempts", attempts.to_string())),
+            Err(_) => None,
+        },
         ("a loop", DeValue::Integer(_)) => Some(("max_iterations", text_of(value))),
         ("a wait", DeValue::Integer(_)) => Some(("for", format!("\"{}s\"", text_of(value)))),
         ("a wait", DeValue::Datetime(at)) => Some(("until", format!("\"'{at}'\""))),
@@ -217,7 +236,10 @@ fn belongs(record: &'static Record, value: &DeValue<'_>) -> Option<(&'static str
             DeValue::Datetime(_) => ("default", plain),
             _ => ("default", plain.trim_matches('"').to_owned()),
         }),
-        ("a fan-out", DeValue::Array(_)) => Some(("items", "\"[1, 2, 3]\"".to_owned())),
+        ("a fan-out", DeValue::Array(_)) => {
+            let items = kept::items(value).unwrap_or_else(|| "\"[1, 2, 3]\"".to_owned());
+            Some(("items", items))
+        }
         (_, DeValue::String(text)) => {
             let first = record.keys.iter().find(|key| key.required)?;
             match &first.shape {

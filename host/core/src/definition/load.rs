@@ -199,7 +199,10 @@ fn check(
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     let broken = !errors.iter().all(is_duplicate);
-    out.extend(errors.iter().map(|error| syntax(text, error)));
+    match other_language(text).filter(|_| broken) {
+        Some(problem) => out.push(problem),
+        None => out.extend(errors.iter().map(|error| syntax(text, error))),
+    }
     // After a syntax error the recovered tree has holes, and every hole would be reported as a mistake of its own.
     if broken {
         return None;
@@ -372,8 +375,34 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
     };
     match entry.view.record(FOREACH_KEY) {
         Some(fan_out) if entry.fans_out => fan_out_output(one, fan_out.text("join")),
+        // It is one in another form, which has been reported.
+        None if entry.fans_out => Type::Dyn,
         _ => one,
     }
+}
+
+/// A file in the language of another tool's workflows.
+fn other_language(text: &str) -> Option<Diagnostic> {
+    let lines = text.trim_start_matches('\u{feff}').lines();
+    let mut lines = lines.map(str::trim_end);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let at = text.find(first)?;
+    let key = first.split_once(':').map(|(key, _)| key);
+    let is_key = |key: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        !key.is_empty() && key.chars().all(plain)
+    };
+    let language = match first {
+        "---" => "YAML",
+        _ if first.starts_with('{') => "JSON",
+        _ if key.is_some_and(is_key) => "YAML",
+        _ => return None,
+    };
+    let message = format!("this is {language}, and a workflow is TOML");
+    let problem = Diagnostic::error(codes::SYNTAX, at..at + first.len(), message);
+    Some(problem.with_help(
+        "it begins like this:\nschema = 1\nname = \"hello\"\n[plugins.text]\nsource = \"text.wasm\"\n[[step]]\nid = \"greet\"\nuse = \"text/greet\"\nwith = { name = \"world\" }",
+    ))
 }
 
 fn is_duplicate(error: &toml::de::Error) -> bool {

@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bits::Bits;
+use toml::de::DeValue;
+
 use super::codes;
+use super::grammar::FOREACH_KEY;
 use super::model::Flow;
 use super::nearest::{enough, nearest};
 use super::outline::{Entry, Kind, Outline};
 use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
+use crate::grants::toml_text;
+use crate::limits;
 
 /// The resolved order of every scope of one file.
 #[derive(Debug)]
@@ -104,7 +109,7 @@ impl Order {
         let entry = &outline.entries[index];
         let graph = self.flow(entry.parent) == Flow::Graph;
         if !graph && !entry.lost {
-            in_a_sequence(entry, out);
+            in_a_sequence(index, outline, out);
             return Vec::new();
         }
         let named = entry.view.items("needs").unwrap_or_default();
@@ -386,19 +391,66 @@ fn flow(view: &View<'_>) -> Option<Flow> {
     }
 }
 
-fn in_a_sequence(entry: &Entry<'_>, out: &mut Vec<Diagnostic>) {
-    for key in ["needs", "join"] {
-        if let Some(span) = entry.view.key_span(key) {
-            let message =
-                format!("`{key}` has no meaning in a sequence, whose steps run in file order");
-            let help = match entry.parent {
-                None => "set `flow = \"graph\"` at the top of the file",
-                Some(_) => {
-                    "set `flow = \"graph\"` at the top of the file, or on the step whose member this is"
-                }
-            };
-            out.push(Diagnostic::error(codes::NEEDS_IN_SEQUENCE, span, message).with_help(help));
+fn in_a_sequence(index: usize, outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
+    let entry = &outline.entries[index];
+    let graph = match entry.parent {
+        None => "set `flow = \"graph\"` at the top of the file",
+        Some(_) => {
+            "set `flow = \"graph\"` at the top of the file, or on the step whose member this is"
         }
+    };
+    for key in ["needs", "join"] {
+        let (Some(span), Some(node)) = (entry.view.key_span(key), entry.view.node(key)) else {
+            continue;
+        };
+        let names = names_of(node.get_ref());
+        let earlier = |name: &&str| outline.find(name).is_some_and(|named| named < index);
+        let all_earlier = !names.is_empty() && names.iter().all(earlier);
+        let help = match key {
+            "join" if all_earlier => {
+                // Whatever else is wrong with the value is because it is no such word.
+                out.retain(|problem| problem.span != node.span());
+                let outputs: Vec<_> = names
+                    .iter()
+                    .map(|name| format!("`steps.{name}.output`"))
+                    .collect();
+                format!(
+                    "leave it out: steps run in file order, and this one can read {}",
+                    outputs.join(", ")
+                )
+            }
+            "join" if entry.fans_out => {
+                let items = entry.view.record(FOREACH_KEY);
+                let items = items.and_then(|fan_out| fan_out.owned("items"));
+                let items = toml_text(&items.unwrap_or_else(|| "..".to_owned()));
+                let join = match names.first() {
+                    Some(&"all_success") => "all_success",
+                    _ => "all_done",
+                };
+                format!(
+                    "what becomes of failed items is said in `foreach`\nforeach = {{ items = {items}, join = \"{join}\" }}"
+                )
+            }
+            "needs" if all_earlier => {
+                format!("leave it out, because what it names runs before this step; or {graph}")
+            }
+            _ => graph.to_owned(),
+        };
+        let message =
+            format!("`{key}` has no meaning in a sequence, whose steps run in file order");
+        out.push(Diagnostic::error(codes::NEEDS_IN_SEQUENCE, span, message).with_help(help));
+    }
+}
+
+/// The texts of a value that is one, or a list of some.
+fn names_of<'a>(value: &'a DeValue<'_>) -> Vec<&'a str> {
+    match value {
+        DeValue::String(text) => vec![text],
+        DeValue::Array(items) => {
+            let texts = items.iter().filter_map(|item| item.get_ref().as_str());
+            texts.take(limits::STEPS).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

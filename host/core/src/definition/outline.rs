@@ -170,7 +170,10 @@ impl<'a> Outline<'a> {
                 && !expected
             {
                 let message = format!("{what} `{}` has no members", entry.name);
-                let help = format!("add a step with `in = \"{}\"`", entry.name);
+                let mut help = format!("add a step with `in = \"{}\"`", entry.name);
+                if entry.kind == Kind::ForEach {
+                    help.push_str(", or what it does for each item: `use = \"plugin/step\"`, with `item` in its `with`");
+                }
                 out.push(
                     Diagnostic::error(codes::EMPTY_LOOP, entry.span.clone(), message)
                         .with_help(help),

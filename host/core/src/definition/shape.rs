@@ -10,8 +10,10 @@ use super::codes;
 use super::foreign;
 use super::forms;
 use super::grammar::{Key, Names, Record, SCHEMA_VERSIONS, Shape};
+use super::kept;
 use super::names::{check_id, check_identifier, check_secret, check_signal};
-use super::nearest::nearest;
+use super::nearest::{enough, nearest};
+use super::retries;
 use super::size::{format_size, parse_size};
 use super::toml_values;
 use crate::diagnostic::Diagnostic;
@@ -33,11 +35,18 @@ pub(super) fn check_record(
     span: Range<usize>,
     out: &mut Vec<Diagnostic>,
 ) {
+    let before = out.len();
     for (name, value) in table {
         match record.key(name.get_ref()) {
             Some(key) => check_value(key.name, &key.shape, name.span(), value, out),
-            None => out.push(unknown_key(record, name)),
+            None => {
+                let near = !enough(out);
+                out.push(unknown_key(record, table, name, near));
+            }
         }
+    }
+    if record.title == "a retry policy" {
+        retries_in_one_line(table, &mut out[before..]);
     }
     for key in record.keys {
         let written = table.get(key.name);
@@ -59,6 +68,34 @@ pub(super) fn check_record(
                     .with_help(missing_help(key)),
             );
         }
+    }
+}
+
+/// A policy in words of another tool is written again as a whole, at the first of its problems.
+fn retries_in_one_line(table: &DeTable<'_>, problems: &mut [Diagnostic]) {
+    let counts_by_max = retries::counts_by_max(table);
+    let strange = retries::of_others(table);
+    let several = strange && (problems.len() > 1 || table.contains_key("backoff"));
+    if !counts_by_max && !several {
+        return;
+    }
+    let max = table
+        .get("max")
+        .filter(|_| counts_by_max)
+        .map(Spanned::span);
+    for problem in problems.iter_mut() {
+        if Some(&problem.span) == max.as_ref() {
+            problem.help = Some(
+                "`max` is the longest wait; the number of attempts, the first included, is `max_attempts`"
+                    .to_owned(),
+            );
+        }
+    }
+    let first = problems.iter_mut().min_by_key(|problem| problem.span.start);
+    if let (Some(first), Some(line)) = (first, retries::of_table(table)) {
+        let help = first.help.take();
+        let told = help.map_or_else(String::new, |help| format!("{help}\n"));
+        first.help = Some(format!("{told}{line}"));
     }
 }
 
@@ -89,7 +126,12 @@ fn missing_help(key: &Key) -> String {
     format!("add `{} = {example}`", key.name)
 }
 
-fn unknown_key(record: &Record, name: &Spanned<std::borrow::Cow<'_, str>>) -> Diagnostic {
+fn unknown_key(
+    record: &'static Record,
+    table: &DeTable<'_>,
+    name: &Spanned<std::borrow::Cow<'_, str>>,
+    near: bool,
+) -> Diagnostic {
     let given = name.get_ref();
     if let Some((_, feature)) = record.planned.iter().find(|(planned, _)| planned == given) {
         return planned(name.span(), given, feature);
@@ -100,11 +142,16 @@ fn unknown_key(record: &Record, name: &Spanned<std::borrow::Cow<'_, str>>) -> Di
         format!("{} has no key `{given}`", record.title),
     );
     if let Some(foreign) = foreign::key(record.title, given) {
-        return problem.with_help(foreign.help);
+        return problem.with_help(kept::help(record, table, given, foreign));
     }
     let known = record.keys.iter().map(|key| key.name);
     let candidates = nearest(given, known.clone());
     if candidates.is_empty() {
+        // A word of another tool, misspelt.
+        let foreign = near.then(|| foreign::nearly(record.title, given)).flatten();
+        if let Some(foreign) = foreign {
+            return problem.with_help(kept::help(record, table, given, foreign));
+        }
         let all: Vec<_> = known.map(|key| format!("`{key}`")).collect();
         problem.with_help(format!(
             "the keys of {} are {}",

@@ -29,6 +29,8 @@ pub(super) fn wait(compiler: &mut Compiler<'_>, index: usize, view: &View<'_>) -
         .collect();
     let kind = match given.as_slice() {
         [(kind, _)] => *kind,
+        // What it waits for stands there in other words, which has been reported.
+        [] if view.meant().any(|key| WAITS.contains(&key)) => return None,
         other => {
             compiler.out.push(not_one(view, other));
             return None;

@@ -9,7 +9,8 @@ pub(super) fn root(name: &str) -> Option<&'static str> {
         | "result" | "step" | "dependencies" => {
             "what a step returned is read as `steps.<id>.output`, how it ended as `steps.<id>.status`"
         }
-        "matrix" | "each" | "it" | "value" | "element" | "this" | "taskrun" | "ITEM" => {
+        "matrix" | "foreach" | "each" | "it" | "value" | "element" | "this" | "taskrun"
+        | "ITEM" => {
             "inside a step with `foreach`, the element is read as `item`, its place as `item_index`"
         }
         "iteration" | "previous" | "attempt" => {

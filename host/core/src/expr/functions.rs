@@ -47,7 +47,10 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
             range,
             format!("`{}` is not a {kind}", name.text),
         )
-        .help(format!("it is called as `{signature}`"));
+        .help(match name.text.as_str() {
+            "contains" => format!("it is called as `{signature}`; of a list, write `x in list`"),
+            _ => format!("it is called as `{signature}`"),
+        });
     }
     let unsupported = |message: &str, help: &str| {
         let message = format!("`{}`: {message}", name.text);
@@ -83,6 +86,16 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
             "there is no such function",
             "a step with `finally = true` runs whatever came of the run, and may ask `run.status`; for one step, give it `continue_on_error = true` and ask `steps.x.status == 'failed'`",
         ),
+        "fromJSON" | "fromJson" | "toJSON" | "toJson" | "json" if !method => unsupported(
+            "there is no such function",
+            "leave it out: values keep their types, and an input with `type = \"json\"` is an object or a list",
+        ),
+        "hashFiles" | "format" | "join" | "split" | "upper" | "lower" | "replace" | "default" => {
+            unsupported(
+                "there is no such function",
+                "texts are put together by `${ }` in them; what is more is made by a step, which can be a file of JavaScript (`source = \"steps.js\"`)",
+            )
+        }
         "cancelled" if !method => unsupported(
             "there is no such function",
             "a step with `finally = true` runs at the end of a run that was cancelled, too, and may ask `run.status == 'cancelled'`",

@@ -56,6 +56,11 @@ use serde_json::Value;
 
 pub(crate) use known::{Known, Read};
 
+/// Whether a text is an expression of the language, whatever its names mean.
+pub(crate) fn reads(text: &str) -> bool {
+    parser::parse(text, false).is_ok()
+}
+
 pub use error::{Budget, EvalError, MissingReason, MissingValue};
 pub use problem::{Problem, ProblemKind};
 pub use reference::{Env, Reference, Scope, StepField, StepProblem};

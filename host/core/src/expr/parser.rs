@@ -13,6 +13,8 @@ use super::lexer::{Spanned, Token, tokens};
 use super::problem::{Problem, ProblemKind};
 use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH, EXPRESSION_NODES};
 
+const ELEMENTS: &str = "there is no `[*]`: a list is read as a whole, such as `steps.<id>.output` of a step with `foreach`; to make something of its elements, use a step, which can be a file of JavaScript (`source = \"steps.js\"`)";
+const ROOTS: &str = "a name comes before the dot: an input is read as `inputs.name`, what a step returned as `steps.<id>.output`";
 const EXAMPLE: &str = "an expression reads like `steps.test.output.passed == true`";
 
 /// Parses a whole text; the first mistake ends it. Under `accepted`, what earlier versions took is none.
@@ -386,7 +388,12 @@ impl Parser {
             }
             other => {
                 let message = format!("expected a value, found {}", describe(&other));
-                return Err(Problem::new(ProblemKind::Syntax, range, message).help(EXAMPLE));
+                let help = match other {
+                    Token::Star => ELEMENTS,
+                    Token::Dot => ROOTS,
+                    _ => EXAMPLE,
+                };
+                return Err(Problem::new(ProblemKind::Syntax, range, message).help(help));
             }
         };
         self.tree(TreeKind::Literal(literal), range)

@@ -480,3 +480,31 @@ fn b307_only_the_steps_that_go_over_the_work_read_ahead() {
     good(&text("", rework));
     good(&text(reading, ", rework = { from = \"first\" }"));
 }
+
+#[test]
+fn a_file_in_the_language_of_another_tool_is_told_as_that() {
+    for (text, language) in [
+        ("name: ci\non: push\n", "YAML"),
+        ("\u{feff}# a comment\n---\nname: ci\n", "YAML"),
+        ("\u{feff}name: \u{e4}\u{e4}\u{e4}\n", "YAML"),
+        ("{ \"schema\": 1 }", "JSON"),
+    ] {
+        let problems = Definition::parse("w", text).unwrap_err();
+        assert_eq!(problems.items.len(), 1, "{text}: {problems}");
+        let message = format!("this is {language}, and a workflow is TOML");
+        assert_eq!(problems.items[0].message, message);
+        assert!(problems.render(false).contains("[[step]]"));
+    }
+    // TOML with a mistake is TOML.
+    for text in [
+        "name = \nschema = 1\n",
+        "# name: x\n[step\n",
+        "\"a: b\" = \n",
+    ] {
+        let problems = Definition::parse("w", text).unwrap_err();
+        assert!(
+            problems.items[0].message.starts_with("this is not TOML"),
+            "{text}"
+        );
+    }
+}

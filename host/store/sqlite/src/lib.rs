@@ -565,15 +565,22 @@ fn store_error(
     };
     let found = match damaged {
         true => StoreError::corrupt(text),
-        false => StoreError::met(cause(code), text),
+        false => StoreError::met(cause(error.borrow()), text),
     };
     found.caused_by(error)
 }
 
-fn cause(code: Option<ErrorCode>) -> Cause {
-    match code {
+fn cause(error: &rusqlite::Error) -> Cause {
+    match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Cause::Locked,
         Some(ErrorCode::DiskFull) => Cause::Full,
+        // The file beside it, over which its processes agree, found no room to grow.
+        Some(ErrorCode::SystemIoFailure)
+            if error.sqlite_error().map(|error| error.extended_code)
+                == Some(ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
+            Cause::Full
+        }
         Some(ErrorCode::PermissionDenied) => Cause::Denied,
         _ => Cause::Other,
     }
@@ -605,4 +612,23 @@ fn signed(number: u64) -> i64 {
 /// For a column.
 fn nanos(at: Timestamp) -> i64 {
     signed(at.as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_full_however_it_was_met() {
+        for (code, expected) in [
+            (ffi::SQLITE_FULL, Cause::Full),
+            (ffi::SQLITE_IOERR_SHMSIZE, Cause::Full),
+            (ffi::SQLITE_IOERR_READ, Cause::Other),
+            (ffi::SQLITE_BUSY, Cause::Locked),
+            (ffi::SQLITE_PERM, Cause::Denied),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(cause(&error), expected, "{code}");
+        }
+    }
 }

@@ -49,6 +49,9 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     check_version(rusqlite::version_number())?;
     if let Some(folder) = files::holder(path) {
         files::private_folder(folder).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+                return StoreError::ReadOnly(format!("`{}`", folder.display()));
+            }
             StoreError::met(
                 Cause::of(&error),
                 format!("cannot create `{}`: {error}", folder.display()),

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{
     ChildEnding, ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, ItemsAgain, LoopEvent,
-    RunCreated, RunEvent, RunResumed, StepEvent, WaitEvent,
+    ResumeCause, RunCreated, RunEvent, RunResumed, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
-use milepost::core::stop::{Came, Stop, Why};
+use milepost::core::stop::{AfterHostError, Automatic, Came, Stop, Why};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
@@ -122,8 +122,9 @@ impl Narrator {
             Event::Run(RunEvent::Resumed(resumed)) if goes_on_after_a_child(resumed) => None,
             Event::Run(RunEvent::Resumed(resumed)) => {
                 let again = names(&resumed.reset, "; running again: ") + &items(&resumed.items);
+                let by = by_itself(resumed);
                 Some(lasting(format!(
-                    "run {run}: resumed, {} kept{again}",
+                    "run {run}: resumed{by}, {} kept{again}",
                     format::count(resumed.completed, "completed step")
                 )))
             }
@@ -433,6 +434,26 @@ impl Narrator {
         }
         let said = format!("  {path} | {level}{}{fields}", line.message);
         Some(lasting(self.style.dim(said)))
+    }
+}
+
+/// ` automatically, 1 of 5`, where nobody has asked for it.
+fn by_itself(resumed: &RunResumed) -> String {
+    if resumed.cause != ResumeCause::Schedule {
+        return String::new();
+    }
+    let automatic = resumed.cleared.as_ref().and_then(|stop| match &stop.why {
+        Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => pausing.automatic,
+        Why::CompensationFailed { automatic, .. } => *automatic,
+        Why::HostError {
+            then: AfterHostError::Automatic(automatic),
+            ..
+        } => Some(*automatic),
+        _ => None,
+    });
+    match automatic {
+        Some(Automatic::Next { number, of }) => format!(" automatically ({number} of {of})"),
+        Some(Automatic::UsedUp { .. }) | None => " automatically".to_owned(),
     }
 }
 
