@@ -70,6 +70,14 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let document = || documents::Signalled::new(&run, &args.name, &sent, worker);
     let definition = recorded_definition(engine.store().as_ref(), &run);
     let waiting = definition.and_then(|definition| waits_for(&definition, &args.name));
+    let waiting = waiting.filter(|step| {
+        // One that still waits, or never has, does not wait again.
+        let report = wait(engine.report(&run)).ok();
+        let steps = report.iter().flat_map(|report| &report.steps);
+        let mut over =
+            steps.filter(|known| known.status == "completed" || known.status == "failed");
+        sent.status == Status::Failed && over.any(|known| known.path == step.as_str())
+    });
     let did = text(
         cx,
         args,

@@ -437,7 +437,7 @@ impl Narrator {
     }
 }
 
-/// ` automatically, 1 of 5`, where nobody has asked for it.
+/// ` automatically (1 of 5)`, where nobody has asked for it.
 fn by_itself(resumed: &RunResumed) -> String {
     if resumed.cause != ResumeCause::Schedule {
         return String::new();
@@ -453,7 +453,8 @@ fn by_itself(resumed: &RunResumed) -> String {
     });
     match automatic {
         Some(Automatic::Next { number, of }) => format!(" automatically ({number} of {of})"),
-        Some(Automatic::UsedUp { .. }) | None => " automatically".to_owned(),
+        // Something came, and nobody had to try.
+        Some(Automatic::UsedUp { .. }) | None => String::new(),
     }
 }
 
