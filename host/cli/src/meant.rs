@@ -105,7 +105,10 @@ pub(crate) fn at(failure: Failure, store: &dyn Store, run: &RunId, path: &str) -
 
 /// Workflows of the runs in a store that were probably meant, where none has that name.
 pub(crate) async fn workflow(store: &dyn Store, typed: &str) -> Option<String> {
-    let names = words_of_runs(store, |row, words| drop(words.insert(row.workflow))).await?;
+    let names = words_of_runs(store, |row, words| {
+        words.insert(row.workflow);
+    });
+    let names = names.await?;
     question(typed, names.iter().map(String::as_str))
 }
 

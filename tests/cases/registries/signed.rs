@@ -6,9 +6,12 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPa
 
 use super::{Cli, Digest, Registry, Value, component_of, forget, json, kept, lock, push, workflow};
 
+/// Signs a message.
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
+
 /// Who signs as `cosign sign` does.
 struct Signer {
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Sign>,
     /// `SubjectPublicKeyInfo`, in Base64.
     public: String,
 }
