@@ -355,7 +355,7 @@ mod tests {
             "plugin new words",
             "plugin new words --lang cobol",
             "plugin pack core.wasm",
-            "plugin pack core.wasm -o w.wasm --world step",
+            "plugin pack core.wasm -o w.wasm --encoding utf9",
             "--json",
         ] {
             assert_eq!(exit_of(line), Exit::Usage, "{line}");

@@ -195,10 +195,6 @@ pub(crate) fn file(typed: &Path) -> Option<String> {
 
 /// What to do with a file that is there and is no workflow.
 pub(crate) fn instead(file: &Path) -> Option<String> {
-    let inside = file.join("workflow.toml");
-    if inside.is_file() {
-        return Some(ask([inside.display()]));
-    }
     let mut begins = [0; 4];
     let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut begins));
     let file = Shown(file.display());

@@ -42,7 +42,8 @@ fn the_input_comes_from_stdin_or_a_file() {
     command.stdout(Stdio::piped());
     // A member that the step does not know is told where the step says what it knows.
     let told = Output::of(command.output().unwrap()).expect(65).json();
-    assert_eq!(told["error"]["diagnostics"][0]["code"], "MP0502");
+    assert_eq!(told["error"]["code"], "invalid_input");
+    assert_eq!(told["error"]["help"], "its inputs are `name`");
 
     for (given, part) in [
         ("[1]", "the input is not a JSON object: [1]"),

@@ -33,8 +33,8 @@ fn what_is_no_workflow_is_told_by_what_it_is() {
     }
     session.reads(expect![[r#"
         $ milepost run report
-        ! error: the definition report cannot be read: it is a folder
-        !   help: did you mean `report/workflow.toml`?
+        ! error: report is a folder
+        !   help: the workflow in it is report/workflow.toml
         [exit 65]
 
         $ milepost run text.wasm

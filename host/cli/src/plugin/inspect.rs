@@ -22,7 +22,7 @@ use crate::registry::RegistryArgs;
 Examples:
   milepost plugin inspect plugins/git.wasm
   milepost plugin inspect steps.js
-  milepost plugin inspect oci:registry.example.com/team/words:1.0.0
+  milepost plugin inspect oci:example.com/team/words:1.0.0
   milepost plugin inspect plugins/git.wasm --json | jq -r .digest")]
 pub(crate) struct InspectArgs {
     /// The component, a script, `oci-layout:FOLDER[:TAG]`, or `oci:REGISTRY/REPOSITORY:TAG`

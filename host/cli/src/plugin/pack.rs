@@ -32,8 +32,8 @@ Examples:
   milepost plugin pack words.js -o words.wasm                   # of a script
   milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript
   milepost plugin pack words.wasm -o oci-layout:dist/words:1.0.0
-  milepost plugin pack words.wasm -o oci:registry.example.com/team/words:1.0.0   # push it
-  milepost plugin pack oci:registry.example.com/team/words:1.0.0 -o words.wasm   # pull it")]
+  milepost plugin pack words.wasm -o oci:example.com/team/words:1.0.0   # push
+  milepost plugin pack oci:example.com/team/words:1.0.0 -o words.wasm   # pull")]
 pub(crate) struct PackArgs {
     /// The component, the core module, a script, `oci-layout:FOLDER[:TAG]`, or `oci:REGISTRY/REPOSITORY:TAG`
     component: PathBuf,

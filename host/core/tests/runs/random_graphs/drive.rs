@@ -394,6 +394,10 @@ impl<'a> Drive<'a> {
             let step = member.id.parse().unwrap();
             let records = self.sim.state.executions().of_step(&step).iter();
             let top = records.filter(|record| record.path().parent().is_none());
+            // Whether an item began before the deadline of them all is a matter of time.
+            let top = top.filter(|record| {
+                member.deadline.is_none() || record.path().to_string() == member.id
+            });
             from.extend(top.map(|record| record.path().to_string()));
         }
         from.sort();
