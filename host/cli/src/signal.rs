@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use milepost::Engine;
 use milepost::core::definition::{Definition, StepKind, WaitStep};
 use milepost::core::ids::{RunId, StepId};
 use milepost::core::json::{self, UnusableJson};
@@ -68,16 +69,13 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     })?;
     let worker = cx.has_worker(&engine);
     let document = || documents::Signalled::new(&run, &args.name, &sent, worker);
-    let definition = recorded_definition(engine.store().as_ref(), &run);
-    let waiting = definition.and_then(|definition| waits_for(&definition, &args.name));
-    let waiting = waiting.filter(|step| {
-        // One that still waits, or never has, does not wait again.
-        let report = wait(engine.report(&run)).ok();
-        let steps = report.iter().flat_map(|report| &report.steps);
-        let mut over =
-            steps.filter(|known| known.status == "completed" || known.status == "failed");
-        sent.status == Status::Failed && over.any(|known| known.path == step.as_str())
-    });
+    // One that still waits, or never has, does not wait again.
+    let waiting = match sent.status {
+        Status::Failed => recorded_definition(engine.store().as_ref(), &run)
+            .and_then(|definition| waits_for(&definition, &args.name))
+            .filter(|step| is_over(&engine, &run, step)),
+        _ => None,
+    };
     let did = text(
         cx,
         args,
@@ -93,6 +91,15 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
         return Ok(reply);
     }
     args.then.reply(cx, &world, &run, (did, reply))
+}
+
+/// Whether a step at the top level has come to its end.
+fn is_over(engine: &Engine, run: &RunId, step: &StepId) -> bool {
+    let report = wait(engine.report(run)).ok();
+    let mut steps = report.iter().flat_map(|report| &report.steps);
+    steps.any(|known| {
+        known.path == step.as_str() && matches!(&*known.status, "completed" | "failed")
+    })
 }
 
 /// The step at the top level that waits for this signal, of a run that would wait for it again.

@@ -25,7 +25,7 @@ Examples:
   milepost plugin add flows/notes.toml text flows/steps.js
   milepost plugin add flows/notes.toml words oci-layout:dist/words:1.0.0
   milepost plugin add workflow.toml words oci:example.com/team/words:1.0.0
-  milepost plugin add notes.toml words oci:example.com/team/words --key cosign.pub")]
+  milepost plugin add a.toml words oci:example.com/words:1 --key cosign.pub")]
 pub(crate) struct AddArgs {
     /// The workflow
     workflow: PathBuf,

@@ -33,7 +33,7 @@ use crate::{meant, whole_file};
 #[command(after_help = "\
 Examples:
   milepost plugin lock workflow.toml
-  milepost plugin lock workflow.toml    # elsewhere: fetches what registries have
+  milepost plugin lock workflow.toml   # elsewhere: fetch what registries have
   milepost plugin lock flows/*.toml --json | jq '.locks[].plugins[].wants'")]
 pub(crate) struct LockArgs {
     /// The workflows
