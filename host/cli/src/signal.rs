@@ -97,9 +97,7 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
 fn is_over(engine: &Engine, run: &RunId, step: &StepId) -> bool {
     let report = wait(engine.report(run)).ok();
     let mut steps = report.iter().flat_map(|report| &report.steps);
-    steps.any(|known| {
-        known.path == step.as_str() && matches!(&*known.status, "completed" | "failed")
-    })
+    steps.any(|known| known.path == step.as_str() && matches!(known.status, "completed" | "failed"))
 }
 
 /// The step at the top level that waits for this signal, of a run that would wait for it again.
