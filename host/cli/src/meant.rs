@@ -195,6 +195,10 @@ pub(crate) fn file(typed: &Path) -> Option<String> {
 
 /// What to do with a file that is there and is no workflow.
 pub(crate) fn instead(file: &Path) -> Option<String> {
+    // To open a pipe is to wait for whoever writes to it.
+    if !file.is_file() {
+        return None;
+    }
     let mut begins = [0; 4];
     let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut begins));
     let file = Shown(file.display());
