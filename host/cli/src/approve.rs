@@ -116,31 +116,30 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
             decided => decided.map(Ok),
         }
     };
-    let worker = || cx.has_worker(&engine);
     let decided = wait(decided).map_err(|failure| match &args.step {
         Some(step) => meant::at(failure, engine.store().as_ref(), &run, step),
         None => failure,
     });
-    let (document, text) = match decided? {
+    let decided = match decided? {
         // It is cancelled, and its steps with `finally` are yet to run.
         Ok(decided) if decided.status == Status::Pending => {
             let status = finish(cx, &world, &run)?;
-            let decided = Decided {
+            Ok(Decided {
                 status,
                 goes_on: !status.is_terminal(),
                 ..decided
-            };
-            (
-                documents::Decided::new(&run, &decided, worker()),
-                text(cx, &run, &decided, args.then.by(worker())),
-            )
+            })
         }
+        other => other,
+    };
+    let worker = cx.has_worker(&engine);
+    let (document, text) = match decided {
         Ok(decided) => (
-            documents::Decided::new(&run, &decided, worker()),
-            text(cx, &run, &decided, args.then.by(worker())),
+            documents::Decided::new(&run, &decided, worker),
+            text(cx, &run, &decided, args.then.by(worker)),
         ),
         Err(earlier) => (
-            documents::Decided::before(&earlier, worker()),
+            documents::Decided::before(&earlier, worker),
             format!("nothing to {}: {earlier}", verb(verdict)),
         ),
     };

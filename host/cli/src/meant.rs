@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::Read as _;
 use std::path::Path;
 
+use milepost::bundle;
 use milepost::core::definition::{Definition, nearest};
 use milepost::core::diagnostic::Diagnostic;
 use milepost::core::ids::{Path as StepPath, RunId};
@@ -207,7 +208,7 @@ pub(crate) fn instead(file: &Path) -> Option<String> {
         WASM => Some(format!(
             "it is a component: `milepost call {file} STEP` calls a step of it"
         )),
-        ZSTD => Some(format!(
+        bundle::MAGIC => Some(format!(
             "it looks like an exported run: `milepost replay {file}` executes it again, `milepost import {file}` keeps it"
         )),
         _ => None,
@@ -216,5 +217,3 @@ pub(crate) fn instead(file: &Path) -> Option<String> {
 
 /// How a component begins.
 const WASM: [u8; 4] = *b"\0asm";
-/// How a packed file begins, such as an exported run.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

@@ -72,9 +72,7 @@ impl Finder<'_> {
                 .as_ref()
                 .is_none_or(|key| kept.is_signed(&locked.digest, key))
         {
-            let component = ComponentBytes::new(name, spec.source.as_str(), component);
-            let component = read_pinned(&self.only(component), name, spec, file)?;
-            let found = lock::found(&component, spec)?;
+            let (_, found) = self.looked_at(name, spec, file, component)?;
             let (manifest, key) = (locked.manifest, locked.key.clone());
             return Ok(Locked {
                 manifest,
@@ -87,9 +85,7 @@ impl Finder<'_> {
             manifest,
             proof,
         } = self.asked.pull(&reference, key.as_ref())?;
-        let component = ComponentBytes::new(name, spec.source.as_str(), component);
-        let component = read_pinned(&self.only(component), name, spec, file)?;
-        let found = lock::found(&component, spec)?;
+        let (component, found) = self.looked_at(name, spec, file, component)?;
         if let Some(locked) = stays
             && locked.digest != found.digest
         {
@@ -127,8 +123,18 @@ impl Finder<'_> {
         })
     }
 
-    fn only(&self, component: ComponentBytes) -> Only<'_> {
-        Only(component, &self.files)
+    /// A component that is there already, held against what the definition pins, and what there is to say of it.
+    fn looked_at(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        file: &Path,
+        component: Vec<u8>,
+    ) -> Result<(ComponentBytes, Locked), Failure> {
+        let component = ComponentBytes::new(name, spec.source.as_str(), component);
+        let component = read_pinned(&Only(component, &self.files), name, spec, file)?;
+        let found = lock::found(&component, spec)?;
+        Ok((component, found))
     }
 }
 

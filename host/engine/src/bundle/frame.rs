@@ -9,8 +9,8 @@ use tar::{EntryType, Header};
 use super::error::{BundleError, Refused};
 
 const BLOCK: usize = 512;
-/// How a frame begins (RFC 8878, 3.1.1).
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// How a file begins: as every frame of zstd does (RFC 8878, 3.1.1).
+pub const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// How hard it is packed: components shrink to a third, and a disk is still the slower part.
 const LEVEL: i32 = 3;
 

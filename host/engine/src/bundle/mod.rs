@@ -31,6 +31,7 @@ mod worked;
 mod write;
 
 pub use self::error::{BundleError, Refused};
+pub use self::frame::MAGIC;
 pub use self::manifest::{FORMAT, Manifest};
 pub use self::place::{Imported, Standing, import, place, unpack};
 pub use self::read::{Bundle, read};

@@ -154,12 +154,7 @@ impl<'a> Session<'a> {
         let answer = self.exchange(&exchange).await?;
         let answer = match answer.status {
             200 => answer,
-            404 => {
-                let repository = &self.reference.repository;
-                return Err(RegistryError::NotFound(format!(
-                    "`{name}` in `{repository}`"
-                )));
-            }
+            404 => return Err(self.without(&format!("`{name}`"))),
             _ => return Err(refused(WHAT, &answer)),
         };
         // An index, say, of an image for several machines.
@@ -194,39 +189,31 @@ impl<'a> Session<'a> {
         let digest = descriptor.checked(what, most)?;
         // Not more than was announced: `checked` has bounded it.
         let most = usize::try_from(descriptor.size).unwrap_or(most);
-        let bytes = self.bytes(what, &digest, most).await?;
-        Ok(bytes)
-    }
-
-    /// A blob by its digest.
-    pub(super) async fn bytes(
-        &mut self,
-        what: &'static str,
-        digest: &Digest,
-        most: usize,
-    ) -> Result<Vec<u8>, RegistryError> {
         let url = format!("{}/blobs/{digest}", self.base);
         let answer = self.exchange(&Exchange::get(url, most)).await?;
         match answer.status {
             200 => {}
             404 => {
-                let repository = &self.reference.repository;
                 let what = what.trim_start_matches("the ");
-                return Err(RegistryError::NotFound(format!(
-                    "{what} {digest} in `{repository}`"
-                )));
+                return Err(self.without(&format!("{what} {digest}")));
             }
             _ => return Err(refused(what, &answer)),
         }
         let found = Digest::of(&answer.body);
-        match found == *digest {
+        match found == digest {
             true => Ok(answer.body),
             false => Err(RegistryError::Other {
                 what,
-                expected: *digest,
+                expected: digest,
                 found,
             }),
         }
+    }
+
+    /// The repository has no such thing.
+    fn without(&self, what: &str) -> RegistryError {
+        let repository = &self.reference.repository;
+        RegistryError::NotFound(format!("{what} in `{repository}`"))
     }
 
     /// Puts a blob, unless it is there.
