@@ -1,8 +1,11 @@
 //! The stored form of a run's state: named parts, of which a step rewrites only its own.
 //!
 //! Part `created` never changes, `run` changes when the run starts or stops, `step/<id>` when that step ends an execution or
-//! stops on the way. Part `now` changes with every write: it holds the steps in flight, so that a start costs no part of its
-//! own, and says how many steps there are. Position, epoch and time of the last event are columns of the store.
+//! stops on the way. Part `now` changes with every checkpoint: it holds the steps in flight, so that a start costs no part of its
+//! own, says how many steps there are, and after which event the parts stand.
+//!
+//! A run that stopped has a checkpoint that stands where its journal ends. While a run moves, a checkpoint is written once in
+//! [`EVERY`] events: an outcome is recorded by its event, and whoever reads the run back applies the few events since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +16,8 @@ use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch};
 use crate::payload::{FindBlob, hydrate};
 use crate::state::{
-    Binding, Ending, Episode, Phase, RECORD_VALUES, Restored, RunState, Slot, StepPhase, StepRecord,
+    Binding, Ending, Episode, Phase, RECORD_VALUES, Restored, RunState, Slot, Status, StepPhase,
+    StepRecord,
 };
 use crate::stored::{DecodeError, Format};
 use crate::time::Timestamp;
@@ -55,10 +59,29 @@ struct RunPart {
 /// Read and written with [`StepRecord`]s by value and by reference.
 #[derive(Serialize, Deserialize)]
 struct NowPart<R> {
+    /// The last event that the parts hold. Those of programs that wrote all parts with every event stand where the run's row does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Position>,
     /// How many steps there are, those in flight included.
     steps: usize,
     /// These steps stand as they do here. A part of their own is of an execution before.
     in_flight: Vec<R>,
+}
+
+/// Events of a moving run from one checkpoint to the next: as many as a reader applies at most.
+pub const EVERY: u64 = 64;
+
+/// Whether a write after which the run stands like this writes a checkpoint.
+#[must_use]
+pub fn is_due(state: &RunState) -> bool {
+    state.phase().status() != Status::Running || state.since_checkpoint() >= EVERY
+}
+
+/// The parts that have changed since the last checkpoint.
+#[must_use]
+pub fn next_parts(state: &RunState) -> Vec<Part> {
+    let (slots, run) = state.unwritten();
+    changed_parts(state, slots, run)
 }
 
 /// A part by name: put with a body, or removed.
@@ -139,13 +162,18 @@ fn run_part(state: &RunState) -> String {
 
 fn now_part(state: &RunState) -> String {
     PARTS.close(&NowPart {
+        at: Some(Position {
+            seq: state.seq(),
+            epoch: state.epoch(),
+            updated_at: state.updated_at(),
+        }),
         steps: state.executions().len(),
         in_flight: state.in_flight().collect(),
     })
 }
 
-/// Columns of the store that belong to the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a run stands in its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Position of the last event.
     pub seq: u64,
@@ -179,6 +207,16 @@ pub enum DamagedCheckpoint {
         /// What the checkpoint holds.
         checkpoint: String,
     },
+    /// The journal does not lead from the checkpoint to where the run's row says that the run stands.
+    #[error(
+        "the checkpoint stands at event {checkpoint}, and the journal does not lead from there to event {row}, where the run's row stands"
+    )]
+    Astray {
+        /// Where the checkpoint stands, with the events after it that can follow.
+        checkpoint: u64,
+        /// Where the row stands.
+        row: u64,
+    },
     /// A part is not what it should be.
     #[error("part `{part}` of the checkpoint cannot be read: {cause}")]
     Part {
@@ -189,12 +227,13 @@ pub enum DamagedCheckpoint {
     },
 }
 
-/// Reads a state back from its parts.
+/// Reads the state of a run whose row stands at `row` back from its parts: as the run stood after the event that the checkpoint
+/// holds last. The events from there to the row are yet to be applied.
 ///
 /// # Errors
 /// [`DamagedCheckpoint`] when a part is missing, damaged or of a newer format. Nothing is guessed or dropped (B111).
 pub fn restore<'a>(
-    position: Position,
+    row: Position,
     parts: impl IntoIterator<Item = (&'a str, &'a str)>,
     find: &FindBlob<'_>,
 ) -> Result<RunState, DamagedCheckpoint> {
@@ -225,8 +264,19 @@ pub fn restore<'a>(
     }
     let created = created.ok_or(DamagedCheckpoint::Missing(CREATED))?;
     let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
+    let mut position = row;
     let expected = match now {
         Some(now) => {
+            match now.at {
+                Some(at) if at.seq > row.seq => {
+                    return Err(DamagedCheckpoint::Astray {
+                        checkpoint: at.seq,
+                        row: row.seq,
+                    });
+                }
+                Some(at) if at.seq < row.seq => position = at,
+                _ => {}
+            }
             let in_flight = now.in_flight.into_iter();
             records.extend(in_flight.map(|record| (Slot::from(record.path()), record)));
             now.steps

@@ -79,7 +79,7 @@ impl Recorded {
     }
 }
 
-/// Reads the state of a run from its checkpoint: the cost does not depend on how long the run is.
+/// Reads the state of a run from its checkpoint and the few events since: the cost does not depend on how long the run is.
 ///
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
@@ -135,14 +135,23 @@ pub(crate) async fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, Rec
         let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
         checkpoint::restore(position, parts, find)
     });
-    let state = restored.await?.map_err(|cause| RecordError::Checkpoint {
+    let damaged = |cause| RecordError::Checkpoint {
         run: run.clone(),
         cause,
-    })?;
-    Ok(Recorded {
-        row: stored.row,
-        state,
-    })
+    };
+    let mut state = restored.await?.map_err(damaged)?;
+    let row = stored.row;
+    let mut since = entries(store, run, state.seq());
+    while state.seq() < row.seq {
+        let entry = since.next().await.transpose()?;
+        if entry.is_none_or(|entry| state.apply(&entry).is_err()) {
+            return Err(damaged(DamagedCheckpoint::Astray {
+                checkpoint: state.seq(),
+                row: row.seq,
+            }));
+        }
+    }
+    Ok(Recorded { row, state })
 }
 
 /// Counts how often the approval at `path` was rejected, where a program that did not count began it: the journal tells. A
@@ -683,10 +692,10 @@ impl Batch {
     /// The transaction, with the state as it stands after all events.
     #[must_use]
     pub fn to_write(&self, state: &RunState) -> Write {
-        let parts = if self.expect == Expect::Absent {
-            checkpoint::all_parts(state)
-        } else {
-            checkpoint::changed_parts(state, &self.touched, self.run_touched)
+        let parts = match self.expect {
+            Expect::Absent => checkpoint::all_parts(state),
+            Expect::At { .. } if checkpoint::is_due(state) => checkpoint::next_parts(state),
+            Expect::At { .. } => Vec::new(),
         };
         let mut named = checkpoint::changed_blobs(state, &self.touched, self.run_touched);
         named.extend(self.entries.iter().flat_map(|entry| entry.event.blobs()));

@@ -16,6 +16,7 @@ mod rest;
 pub(crate) mod size;
 mod status;
 mod stored;
+mod unwritten;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::recent::Recent;
+use self::unwritten::Unwritten;
 use crate::event::{CarriedWorkflow, RunCreated};
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
@@ -69,6 +71,7 @@ pub struct RunState {
     in_flight: BTreeSet<Slot>,
     recorded_bytes: usize,
     recent: Recent,
+    unwritten: Unwritten,
 }
 
 /// What a checkpoint holds of a run as a whole.
@@ -98,6 +101,7 @@ impl From<Restored> for RunState {
             in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),
             recorded_bytes: executions.iter().map(StepRecord::bytes).sum(),
             recent: Recent::after(restored.seq),
+            unwritten: Unwritten::after(restored.seq),
             created: Arc::new(restored.created),
             created_at: restored.created_at,
             binding: restored.binding,

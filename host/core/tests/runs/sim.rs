@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
+use milepost_core::checkpoint::{Position, all_parts, changed_parts, is_due, next_parts, restore};
 use milepost_core::decide::{
     Action, ChildStarted, Decision, decide, decide_from, interrupt, overdue, settle,
 };
@@ -84,21 +84,36 @@ pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest,
 
 /// A checkpoint as a store holds it: parts that are written over, and blobs that stay.
 struct Stored {
+    /// Written with every event.
     parts: BTreeMap<String, Option<String>>,
+    /// Written now and then, as of a moving run, with the events since.
+    behind: (BTreeMap<String, Option<String>>, Vec<Entry>),
     blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
 impl Stored {
     fn of(state: &RunState) -> Self {
+        let parts: BTreeMap<_, _> = all_parts(state).into_iter().collect();
         Self {
-            parts: all_parts(state).into_iter().collect(),
+            behind: (parts.clone(), Vec::new()),
+            parts,
             blobs: blobs(state, None),
         }
     }
 
     /// Takes what an event changed. The event must come back from its stored form as it is, and so must, now and then, the state.
-    fn write(&mut self, entry: &Entry, touched: &Touched, state: &RunState) {
-        let Self { parts, blobs } = self;
+    fn write(&mut self, entry: &Entry, touched: &Touched, state: &mut RunState) {
+        let Self {
+            parts,
+            behind: (behind, since),
+            blobs,
+        } = self;
+        since.push(entry.clone());
+        if is_due(state) || state.since_checkpoint() > 1 + state.seq() % 7 {
+            behind.extend(next_parts(state));
+            state.checkpoint_stored();
+            since.clear();
+        }
         parts.extend(changed_parts(state, &touched.slots, touched.run));
         let records = touched
             .slots
@@ -125,10 +140,18 @@ impl Stored {
             epoch: state.epoch(),
             updated_at: state.updated_at(),
         };
-        let bodies = parts
-            .iter()
-            .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
-        assert_eq!(restore(position, bodies, &find).as_ref(), Ok(state));
+        let read_back = |parts: &BTreeMap<String, Option<String>>| {
+            let bodies = parts
+                .iter()
+                .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
+            restore(position, bodies, &find).unwrap()
+        };
+        assert_eq!(read_back(parts), *state);
+        let mut followed = read_back(behind);
+        for entry in since {
+            followed.apply(entry).unwrap();
+        }
+        assert_eq!(followed, *state);
     }
 }
 
@@ -260,7 +283,7 @@ impl Sim {
         let applied = self.state.apply(&entry);
         match applied {
             Ok(ref touched) => {
-                self.stored.write(&entry, touched, &self.state);
+                self.stored.write(&entry, touched, &mut self.state);
                 self.journal.push(entry);
             }
             Err(_) => assert_eq!(self.state, before, "a refused event changes nothing"),

@@ -224,7 +224,8 @@ impl Audit<'_, '_> {
                 DamagedCheckpoint::Part { cause, .. } if self.is_told(cause) => None,
                 cause => Some(cause.to_string()),
             },
-            Err(RecordError::Entry { cause, .. }) => Some(cause.to_string()),
+            // Who reads the journal tells of it.
+            Err(RecordError::Entry { .. }) => None,
             Err(RecordError::Store(StoreError::Corrupt(text))) => Some(text.what),
             Err(RecordError::Store(error)) => return Err(error),
         };

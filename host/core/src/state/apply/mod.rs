@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::recent::Recent;
+use super::unwritten::Unwritten;
 use super::{Binding, Episode, Executions, Phase, RunState, Slot, Status, StepRecord};
 use crate::event::{Entry, Event, ForEachEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
@@ -150,6 +151,7 @@ impl RunState {
             compensates: false,
             in_flight: BTreeSet::new(),
             recent: Recent::after(entry.seq),
+            unwritten: Unwritten::after(entry.seq),
         })
     }
 
@@ -246,6 +248,7 @@ impl RunState {
             Event::Step { path, .. } if touched.slots.len() == 1 => self.recent.one(path),
             Event::Step { .. } | Event::Run(_) => self.recent.many(entry.seq),
         }
+        self.unwritten.add(&touched);
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;

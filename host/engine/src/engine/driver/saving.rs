@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use milepost_core::checkpoint;
 use milepost_core::event::Entry;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::request::recover;
@@ -132,6 +133,9 @@ impl Driver {
         self.stored = stored;
         let next = Batch::after(self.state.seq(), epoch);
         let batch = std::mem::replace(&mut self.batch, next);
+        if checkpoint::is_due(&self.state) {
+            self.state.checkpoint_stored();
+        }
         self.shared.metrics.recorded(batch.entries(), &self.state);
         let run = &self.state.created().run;
         self.spans.saved(run, batch.entries());
