@@ -5,7 +5,7 @@
 //! own, says how many steps there are, and after which event the parts stand.
 //!
 //! A run that stopped has a checkpoint that stands where its journal ends. While a run moves, a checkpoint is written once in
-//! [`EVERY`] events: an outcome is recorded by its event, and whoever reads the run back applies the few events since.
+//! [`CHECKPOINT_EVENTS`] events: an outcome is recorded by its event, and whoever reads the run back applies the few events since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch};
+use crate::limits::CHECKPOINT_EVENTS;
 use crate::payload::{FindBlob, hydrate};
 use crate::state::{
     Binding, Ending, Episode, Phase, RECORD_VALUES, Restored, RunState, Slot, Status, StepPhase,
@@ -68,13 +69,10 @@ struct NowPart<R> {
     in_flight: Vec<R>,
 }
 
-/// Events of a moving run from one checkpoint to the next: as many as a reader applies at most.
-pub const EVERY: u64 = 64;
-
 /// Whether a write after which the run stands like this writes a checkpoint.
 #[must_use]
 pub fn is_due(state: &RunState) -> bool {
-    state.phase().status() != Status::Running || state.since_checkpoint() >= EVERY
+    state.phase().status() != Status::Running || state.since_checkpoint() >= CHECKPOINT_EVENTS
 }
 
 /// The parts that have changed since the last checkpoint.

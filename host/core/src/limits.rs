@@ -21,6 +21,8 @@ pub const STEPS: usize = 1_000;
 pub const PARALLEL: usize = 64;
 /// The same without `limits.parallel`.
 pub const PARALLEL_DEFAULT: usize = 8;
+/// Events of a moving run from one checkpoint to the next: whoever reads the run back applies at most as many, and those of one write.
+pub const CHECKPOINT_EVENTS: u64 = 64;
 /// Reasons that the stop of a run names one by one; of more it says how many.
 pub const STOP_REASONS: usize = 100;
 /// Items of a fan-out: upper bound of `max_items`, and what holds without it.

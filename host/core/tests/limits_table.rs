@@ -57,6 +57,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("CHILD_DEPTH", number(limits::CHILD_DEPTH as u64)),
         ("CHILD_FILES", number(limits::CHILD_FILES as u64)),
         ("FAMILY", number(limits::FAMILY as u64)),
+        ("CHECKPOINT_EVENTS", number(limits::CHECKPOINT_EVENTS)),
         ("STOP_REASONS", number(limits::STOP_REASONS as u64)),
         ("ITEMS", number(limits::ITEMS as u64)),
         ("COMPENSATIONS", number(limits::COMPENSATIONS as u64)),

@@ -1,7 +1,7 @@
 //! Where runs are kept: the traits of a store, one per concern, their words, and a [store in memory](memory), which others are compared with.
 //!
 //! A store keeps four things per run: one *row* (what lists and claims look at), the *journal* (append-only events), the
-//! *checkpoint* (named parts, rewritten in place, bounded by the size of the definition) and *logs*. Blobs are shared,
+//! *checkpoint* (named parts, rewritten in place, bounded by the size of the definition; of a moving run it may stand some events before the row) and *logs*. Blobs are shared,
 //! content-addressed bytes. The store understands none of the bodies: the core encodes and decodes them.
 //!
 //! Every change of a run goes through one door, [`Runs::write`]: a transaction that applies only if the run still stands
@@ -537,7 +537,7 @@ pub struct Listing {
 pub struct StoredCheckpoint {
     /// The row, from the same snapshot.
     pub row: RunRow,
-    /// Parts by name.
+    /// Parts by name, as the last write that had any left them.
     pub parts: Vec<(String, String)>,
 }
 

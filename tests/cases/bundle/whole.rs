@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use milepost::bundle::{BundleError, Standing};
 use milepost::engine::{ApprovalDecision, Control, Gravity};
+use milepost::record;
 use milepost::replay::replay;
 use milepost::store::memory::MemoryStore;
 use milepost::store::{Family, Filter, Note, Store};
+use milepost_core::checkpoint;
 use milepost_core::effect::{Artifact, Effect, Memo, TapePart};
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
@@ -26,8 +28,9 @@ use crate::engine::{rig_of, steps};
 /// Everything that a store has of a run, but for where it is kept.
 fn all_of(store: &dyn Store, run: &RunId) -> String {
     let row = store.row(run).now().unwrap().unwrap();
-    let checkpoint = store.checkpoint(run).now().unwrap().unwrap();
-    let mut parts = checkpoint.parts;
+    // The checkpoint of a moving run may stand some events before its row.
+    let recorded = record::load(store, run).now().unwrap();
+    let mut parts = checkpoint::all_parts(&recorded.state);
     parts.sort();
     let journal = store.journal(run, 0, usize::MAX).now().unwrap();
     let logs = store.logs(run, 0, usize::MAX).now().unwrap();

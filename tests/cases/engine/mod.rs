@@ -2,6 +2,7 @@
 //! core.
 
 mod approvals;
+mod behind;
 mod bounded;
 mod carried;
 mod changes;
