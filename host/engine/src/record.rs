@@ -19,7 +19,8 @@ use milepost_core::time::Timestamp;
 use milepost_core::wait::{child_reminder, child_signal};
 
 use crate::store::{
-    Claim, Expect, Head, Kin, NewLog, NewSignal, RunRow, Store, StoreError, StoredEntry, Write,
+    Claim, Expect, Head, Kin, NewLog, NewSignal, RunRow, Store, StoreError, StoredCheckpoint,
+    StoredEntry, Write,
 };
 use crate::workflow::Workflow;
 
@@ -122,25 +123,43 @@ async fn has_moved(store: &dyn Store, run: &RunId, seq: u64) -> Result<bool, Sto
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
 pub(crate) async fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
-    let stored = store
-        .checkpoint(run)
-        .await?
-        .ok_or_else(|| StoreError::NotFound(run.clone()))?;
+    loop {
+        let stored = store.checkpoint(run).await?;
+        let stored = stored.ok_or_else(|| StoreError::NotFound(run.clone()))?;
+        let seq = stored.row.seq;
+        match read_back(store, run, stored).await {
+            Err(RecordError::Checkpoint {
+                cause: DamagedCheckpoint::Astray { .. },
+                ..
+            }) if store.row(run).await?.map(|row| row.seq) != Some(seq) => {
+                // Between the two reads, the run moved on to its end and its journal was removed.
+            }
+            read => return read,
+        }
+    }
+}
+
+/// A run as it stood when its checkpoint was read: the events since are applied.
+async fn read_back(
+    store: &dyn Store,
+    run: &RunId,
+    stored: StoredCheckpoint,
+) -> Result<Recorded, RecordError> {
+    let damaged = |cause| RecordError::Checkpoint {
+        run: run.clone(),
+        cause,
+    };
+    let row = stored.row;
     let position = Position {
-        seq: stored.row.seq,
-        epoch: stored.row.epoch,
-        updated_at: stored.row.updated_at,
+        seq: row.seq,
+        epoch: row.epoch,
+        updated_at: row.updated_at,
     };
     let restored = with_blobs(store, |find| {
         let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
         checkpoint::restore(position, parts, find)
     });
-    let damaged = |cause| RecordError::Checkpoint {
-        run: run.clone(),
-        cause,
-    };
     let mut state = restored.await?.map_err(damaged)?;
-    let row = stored.row;
     let mut since = entries(store, run, state.seq());
     while state.seq() < row.seq {
         let entry = since.next().await.transpose()?;

@@ -1,13 +1,15 @@
 //! The checkpoint of a moving run stands some events before its row: whoever reads the run back applies them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use milepost::engine::EngineError;
-use milepost::record::RecordError;
+use milepost::record::{self, RecordError};
+
 use milepost_core::limits::CHECKPOINT_EVENTS;
-use milepost_core::state::Status;
+use milepost_tests::decorator::Decorator;
+use milepost_tests::decorator::prelude::*;
 use milepost_tests::faulty::FaultyStore;
+use milepost_tests::hand_on;
 use milepost_tests::now::Now as _;
 use milepost_tests::rig::{Rig, assert_folds, r1};
 use milepost_tests::scripted::Script;
@@ -106,4 +108,60 @@ async fn b111_an_event_after_the_checkpoint_that_is_damaged_makes_no_step_run_ag
         let found = rig.engine().examine(&|_| ()).now().unwrap().findings;
         assert!(!found.is_empty(), "{sql}");
     }
+}
+
+/// A store from which a checkpoint comes that is of some time ago, once.
+struct Slow {
+    inner: Arc<dyn Store>,
+    before: Mutex<Option<StoredCheckpoint>>,
+}
+
+impl Decorator for Slow {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
+}
+
+impl Runs for Slow {
+    fn checkpoint<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Option<StoredCheckpoint>, StoreError>> {
+        match self.before.lock().unwrap().take() {
+            Some(before) => Box::pin(std::future::ready(Ok(Some(before)))),
+            None => self.inner.checkpoint(run),
+        }
+    }
+
+    hand_on! { write row journal logs }
+}
+
+hand_on! { Slow: Claims }
+hand_on! { Slow: Attempts }
+hand_on! { Slow: Artifacts }
+hand_on! { Slow: Mailbox }
+hand_on! { Slow: Blobs }
+hand_on! { Slow: Upkeep }
+hand_on! { Slow: Watch }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_moves_on_or_is_removed_while_it_is_read_is_no_damage() {
+    let rig = lost_after(5).await;
+    let before = rig.store.checkpoint(&r1()).now().unwrap();
+    rig.clock.advance(Duration::from_secs(660));
+    rig.work().await;
+    let read = async || {
+        let slow = Slow {
+            inner: Arc::clone(&rig.store),
+            before: Mutex::new(before.clone()),
+        };
+        record::load(&slow, &r1()).await
+    };
+    let then = read().await.unwrap();
+    assert_eq!(then.state.seq(), before.as_ref().unwrap().row.seq);
+    rig.store.delete(&r1(), rig.row().seq).now().unwrap();
+    assert!(matches!(
+        read().await,
+        Err(RecordError::Store(StoreError::NotFound(_)))
+    ));
 }
