@@ -49,6 +49,7 @@ pub(super) const STEP: &[Row] = &[
             "templateref",
             "executor",
             "type",
+            "kind",
             "activity",
             "function",
             "operator",
@@ -236,6 +237,8 @@ pub(super) const STEP: &[Row] = &[
     (
         &[
             "approve",
+            "message",
+            "question",
             "gate",
             "manual",
             "environment",
