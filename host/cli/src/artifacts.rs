@@ -16,9 +16,9 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::table::{Cell, Table};
 use super::text::Text;
-use super::whole_file::WholeFile;
 use super::words::advice::{Advice, command};
 use super::{ids, place};
+use milepost::whole_file::WholeFile;
 
 /// List the artifacts of a run, or get one of them
 ///

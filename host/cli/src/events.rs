@@ -136,10 +136,16 @@ fn tape(tape: &Tape) -> String {
 fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
     match event {
         Event::Run(RunEvent::Created(created)) => {
-            let begins = created.fork.as_ref().map(|fork| {
-                let steps = words::steps_of(&fork.from);
-                format!(", forked from {} at {steps}", fork.run)
-            });
+            let begins = created
+                .fork
+                .as_ref()
+                .map(|fork| match fork.kept_steps().is_empty() {
+                    true => format!(", a new run of the workflow of {}", fork.run),
+                    false => {
+                        let steps = words::steps_of(&fork.from);
+                        format!(", forked from {} at {steps}", fork.run)
+                    }
+                });
             let begins = begins.unwrap_or_default();
             format!(" {} from {}{begins}", created.workflow, created.file)
         }

@@ -17,9 +17,9 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::progress::Told;
 use super::text::Text;
-use super::whole_file::WholeFile;
 use super::words::bundle as words;
 use super::{documents, ids, place};
+use milepost::whole_file::WholeFile;
 
 /// Write a run to a file
 ///

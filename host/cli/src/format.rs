@@ -104,11 +104,7 @@ pub(crate) fn due(code: StopCode, at: Timestamp) -> String {
 
 /// An instant to the second, UTC: `2026-03-01 14:05:09Z`.
 pub(crate) fn instant(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.get(..19) {
-        Some(seconds) => format!("{}Z", seconds.replace('T', " ")),
-        None => text,
-    }
+    at.to_the_second()
 }
 
 /// `197 of 200 items, 3 failed, 1 waiting`: how the items of a fan-out stand.

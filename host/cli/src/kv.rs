@@ -20,7 +20,8 @@ use super::failure::{Code, Failure};
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::advice::command;
-use super::{format, place, shell, whole_file};
+use super::{format, place, shell};
+use milepost::whole_file;
 
 /// Look into buckets, and change what is in them
 ///

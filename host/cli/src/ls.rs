@@ -30,7 +30,8 @@ use super::{format, meant, row, words};
 const ROWS: usize = 50;
 const SCREEN: usize = 20;
 /// Lines of a terminal that are no rows: the headings, and where the next command is typed.
-const BESIDE: usize = 2;
+const HEADINGS: usize = 1;
+const PROMPT: usize = 1;
 /// Columns, in their order; of these that a narrow terminal does without, the one with the lowest number goes first.
 const COLUMNS: [(&str, Option<u8>); 11] = [
     ("ID", None),
@@ -173,7 +174,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
             let mut snapshot = Snapshot::take(cx, &engine, &filter, most()).await?;
-            snapshot.keep(terminal());
+            snapshot.keep(terminal(), true);
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -188,7 +189,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         });
     }
     let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most()))?;
-    snapshot.keep(terminal());
+    snapshot.keep(terminal(), false);
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     if args.output == Some(Output::Ids) {
         let ids = snapshot
@@ -207,32 +208,51 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
 /// Rows that the terminal has room for.
 fn screenful(cx: &Context, in_place: bool) -> usize {
     match (cx.size(), in_place) {
-        (Some((rows, _)), _) => rows.saturating_sub(BESIDE).max(1),
+        (Some((rows, _)), _) => rows.saturating_sub(beside(in_place)).max(1),
         (None, true) => SCREEN,
         (None, false) => ROWS,
     }
 }
 
-fn not_shown(count: usize, what: &str) -> Text {
-    format!(
-        "{} not shown; `--limit` shows more",
-        format::count(count, what)
-    )
-    .into()
+/// Lines of a terminal that are no rows. Nothing is typed under what is drawn in place.
+const fn beside(in_place: bool) -> usize {
+    match in_place {
+        true => HEADINGS,
+        false => HEADINGS + PROMPT,
+    }
+}
+
+fn not_shown(count: usize, what: &str, in_place: bool) -> Text {
+    let more = match in_place {
+        // A screen has no room for more, whatever the limit.
+        true => "",
+        false => "; `--limit` shows more",
+    };
+    format!("{} not shown{more}", format::count(count, what)).into()
 }
 
 impl Snapshot {
     /// Keeps the first rows, which are the newest runs and what stands under them, as far as the terminal has room beside the notes;
     /// and notes what is not shown.
-    fn keep(&mut self, terminal: Option<(usize, usize)>) {
+    fn keep(&mut self, terminal: Option<(usize, usize)>, in_place: bool) {
         let mut cut = 0;
         if let Some((lines, columns)) = terminal {
-            let taken = |note: &Text| note.width().div_ceil(columns).max(1);
+            // What is drawn in place is cut at the edge.
+            let taken = |note: &Text| match in_place {
+                true => 1,
+                false => note.width().div_ceil(columns).max(1),
+            };
             let noted: usize = self.notes.iter().map(taken).sum();
-            let room = |notes: usize| lines.saturating_sub(BESIDE + notes).max(1);
+            let room = |notes: usize| lines.saturating_sub(beside(in_place) + notes).max(1);
             if self.older > 0 || self.rows.len() > room(noted) {
-                let room =
-                    room(noted + taken(&not_shown(self.rows.len() + self.older, "older run")));
+                let room = room(
+                    noted
+                        + taken(&not_shown(
+                            self.rows.len() + self.older,
+                            "older run",
+                            in_place,
+                        )),
+                );
                 cut = self.rows.len().saturating_sub(room);
                 self.rows.truncate(self.rows.len() - cut);
             }
@@ -240,12 +260,16 @@ impl Snapshot {
         let of_children = self.rows.iter().any(|listed| listed.depth > 0);
         match (cut, self.older) {
             (0, 0) => {}
-            (0, older) => self.notes.insert(0, not_shown(older, "older run")),
-            (cut, 0) if of_children => self.notes.insert(0, not_shown(cut, "row")),
-            (cut, older) if of_children => {
-                self.notes.insert(0, not_shown(cut + older, "older row"))
-            }
-            (cut, older) => self.notes.insert(0, not_shown(cut + older, "older run")),
+            (0, older) => self
+                .notes
+                .insert(0, not_shown(older, "older run", in_place)),
+            (cut, 0) if of_children => self.notes.insert(0, not_shown(cut, "row", in_place)),
+            (cut, older) if of_children => self
+                .notes
+                .insert(0, not_shown(cut + older, "older row", in_place)),
+            (cut, older) => self
+                .notes
+                .insert(0, not_shown(cut + older, "older run", in_place)),
         }
     }
 

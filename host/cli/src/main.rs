@@ -25,7 +25,7 @@
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`otlp`] | spans for a collector, where a person named one |
 //! | [`style`], [`format`], [`table`], [`differences`] | colours, times, columns, where two values differ |
-//! | [`whole_file`], [`whole_folder`] | files and folders that nobody sees half of |
+//! | [`whole_folder`] | folders that nobody sees half of |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
@@ -74,7 +74,6 @@ mod text;
 mod then;
 mod watch;
 mod watched;
-mod whole_file;
 mod whole_folder;
 mod words;
 

@@ -19,6 +19,8 @@ use super::then::FollowArgs;
 ///
 /// The workflow, its components and the inputs are checked as in `milepost run`. With `--follow`, the answer is the run where it stops,
 /// with the exit codes of `run`; it goes on when nobody follows it any more.
+///
+/// A run is never driven here: `milepost run` starts one in this process, `milepost resume` takes over one that is recorded.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,7 +66,10 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
             cx.program("work"),
             cx.command("resume", run)
         ),
-        _ => String::new(),
+        Status::Paused | Status::Failed => {
+            format!("; `{}` shows what happens next", cx.command("show", run))
+        }
+        Status::Running | Status::Completed | Status::Cancelled => String::new(),
     };
     let did = format!("run {run} is {}{next}", report.status);
     if !args.follow.is_wanted() {

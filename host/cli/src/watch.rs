@@ -112,14 +112,8 @@ impl Place {
         match self {
             Self::Screen { last, cx } => {
                 *last = text;
-                // One line more would scroll the first one away.
-                let most = cx.size().map_or(usize::MAX, |(rows, _)| rows - 1);
-                let lines = body
-                    .lines()
-                    .take(most)
-                    .map(|line| format!("{line}{CLEAR_RIGHT}\n"));
-                let lines = lines.collect::<String>();
-                stdout::send(format!("{HOME}{lines}{CLEAR_BELOW}"))
+                let rows = cx.size().map_or(usize::MAX, |(rows, _)| rows);
+                stdout::send(drawn(&body, rows))
             }
             Self::Paragraphs { begun } => {
                 let between = if std::mem::replace(begun, true) {
@@ -147,6 +141,24 @@ impl Drop for Place {
             drop(stdout::send(LEAVE_SCREEN.to_owned()));
         }
     }
+}
+
+/// What draws a text over the one before, on so many rows. A line feed after the last of them would scroll the first one away.
+fn drawn(body: &str, rows: usize) -> String {
+    let lines: Vec<_> = body.lines().take(rows).collect();
+    let mut drawn = HOME.to_owned();
+    for (at, line) in lines.iter().enumerate() {
+        // Before the line: after one that ends at the edge, its last letter would be cleared.
+        drawn.push_str(CLEAR_RIGHT);
+        drawn.push_str(line);
+        if at + 1 < rows {
+            drawn.push('\n');
+        }
+    }
+    if lines.len() < rows {
+        drawn.push_str(CLEAR_BELOW);
+    }
+    drawn
 }
 
 /// The alternate screen, without a cursor, and with long lines cut.
@@ -201,6 +213,13 @@ mod tests {
     fn b243_one_success_resets_the_count() {
         let outcomes = [[false; 9].as_slice(), &[true], &[false; 10]].concat();
         assert_eq!(watched(&outcomes, 1), (Err(Exit::Unavailable), 1, 18));
+    }
+
+    #[test]
+    fn every_row_of_a_screen_is_drawn_and_none_scrolls_away() {
+        assert_eq!(drawn("a\nb", 3), "\x1b[H\x1b[Ka\n\x1b[Kb\n\x1b[J");
+        assert_eq!(drawn("a\nb", 2), "\x1b[H\x1b[Ka\n\x1b[Kb");
+        assert_eq!(drawn("a\nb\nc", 2), "\x1b[H\x1b[Ka\n\x1b[Kb");
     }
 
     #[test]

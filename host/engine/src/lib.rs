@@ -48,6 +48,7 @@ pub mod report;
 pub mod secrets;
 pub mod testing;
 pub mod wasm_plugins;
+pub mod whole_file;
 pub mod workflow;
 
 pub use engine::{Engine, StartOptions};

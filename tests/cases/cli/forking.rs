@@ -258,7 +258,7 @@ fn a_rerun_is_a_new_run_of_the_same_workflow() {
     session.milepost("rerun fisrt");
     session.reads(expect![[r#"
         $ milepost rerun first --id second
-        ! run second: forked from first at steps `draft`, `style` and `join`, keeps nothing
+        ! run second: a new run of the workflow of first, from the beginning
         ! run second: started
         ! step draft: started
         ! step draft: completed in [elapsed]

@@ -250,7 +250,7 @@ async fn b302_the_second_decision_is_told_of_the_first_and_writes_nothing() {
                 assert_eq!(earlier.at, milepost_tests::rig::START);
                 let told = earlier.to_string();
                 assert!(
-                    told.contains("`g` of run `r1` was approved by ann at 2023-"),
+                    told.contains("`g` of run `r1` was approved by ann at 2023-11-14 22:13:20Z;"),
                     "{told}"
                 );
             }

@@ -12,7 +12,7 @@ use super::lock::{How, relocked, with_children, written};
 use crate::context::{Context, Reply};
 use crate::failure::{Code, Failure};
 use crate::registry::{self, RegistryArgs};
-use crate::whole_file;
+use milepost::whole_file;
 
 /// Add a plugin to a workflow and to its milepost.lock
 ///

@@ -17,7 +17,8 @@ use crate::context::{Context, Reply};
 use crate::documents::{BuiltPlugin, Component, PluginChange};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{component, format, whole_file};
+use crate::{component, format};
+use milepost::whole_file;
 
 /// Build the plugin in a folder
 ///

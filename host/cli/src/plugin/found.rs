@@ -1,14 +1,16 @@
 //! What the components of a workflow are as they are found: files where they lie, and those of registries as they come.
 
+use std::io;
 use std::path::Path;
 
 use milepost::core::definition::PluginSpec;
+use milepost::core::ids::Digest;
 use milepost::core::lock::Locked;
 use milepost::core::registry::Reference;
 use milepost::core::shown::Shown;
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_pinned};
-use milepost::wasm_plugins::WasmPlugins;
-use milepost::wasm_plugins::oci_registry::{PublicKey, Pulled};
+use milepost::wasm_plugins::oci_registry::{Proof, PublicKey, Pulled};
+use milepost::wasm_plugins::{Kept, WasmPlugins};
 
 use super::lock::How;
 use crate::failure::{Code, Failure};
@@ -38,14 +40,10 @@ impl Finder<'_> {
     ) -> Result<Locked, Failure> {
         let new_key = self.signed.filter(|(plugin, _)| *plugin == name);
         let new_key = new_key.map(|(_, key)| key.clone());
-        let old_key = match locked.and_then(|locked| Some((locked, locked.key.as_ref()?))) {
-            Some((locked, key)) => Some(key.parse::<PublicKey>().map_err(|error| {
-                let place = Shown(path.display());
-                let message = format!("{place}:{} cannot be used: {error}", locked.line);
-                Failure::new(Code::LockInvalid, message)
-            })?),
-            None => None,
-        };
+        let old_key = locked
+            .map(|locked| key_of(path, locked))
+            .transpose()?
+            .flatten();
         let Some(mut reference) = Reference::parse(&spec.source).and_then(Result::ok) else {
             if new_key.is_some() || old_key.is_some() {
                 let message = format!(
@@ -89,27 +87,10 @@ impl Finder<'_> {
         if let Some(locked) = stays
             && locked.digest != found.digest
         {
-            let message = format!(
-                "plugin `{}`: the manifest that {}:{} names is not of the component that it names: expected {}, found {}",
-                Shown(name),
-                Shown(path.display()),
-                locked.line,
-                locked.digest,
-                found.digest
-            );
-            return Err(Failure::new(Code::PluginNotLocked, message).help(format!(
-                "put the lock back as it was, or `milepost plugin update {}` takes the components of today",
-                words::workflow(file)
-            )));
+            return Err(other_component(name, file, (path, locked), found.digest));
         }
-        let keeping = || {
-            kept.put(&component.bytes)?;
-            match key.as_ref().zip(proof.as_ref()) {
-                Some((key, proof)) => kept.put_proof(&component.digest, key, proof),
-                None => Ok(()),
-            }
-        };
-        keeping().map_err(|error: std::io::Error| {
+        let proof = key.as_ref().zip(proof.as_ref());
+        keep(&kept, &component, proof).map_err(|error| {
             let message = format!(
                 "the component {} cannot be kept: {error}",
                 Shown(&spec.source)
@@ -136,6 +117,52 @@ impl Finder<'_> {
         let found = lock::found(&component, spec)?;
         Ok((component, found))
     }
+}
+
+/// The key that the lock says a component is signed with.
+///
+/// # Errors
+/// [`Failure`] when it is none.
+fn key_of(path: &Path, locked: &Locked) -> Result<Option<PublicKey>, Failure> {
+    let key = locked.key.as_ref().map(|key| key.parse::<PublicKey>());
+    key.transpose().map_err(|error| {
+        let place = Shown(path.display());
+        let message = format!("{place}:{} cannot be used: {error}", locked.line);
+        Failure::new(Code::LockInvalid, message)
+    })
+}
+
+/// Keeps a component that came from a registry, and what shows that it was signed.
+fn keep(
+    kept: &Kept,
+    component: &ComponentBytes,
+    proof: Option<(&PublicKey, &Proof)>,
+) -> io::Result<()> {
+    kept.put(&component.bytes)?;
+    match proof {
+        Some((key, proof)) => kept.put_proof(&component.digest, key, proof),
+        None => Ok(()),
+    }
+}
+
+/// The manifest that a lock names is of another component than the lock says.
+fn other_component(
+    name: &str,
+    file: &Path,
+    (path, locked): (&Path, &Locked),
+    found: Digest,
+) -> Failure {
+    let message = format!(
+        "plugin `{}`: the manifest that {}:{} names is not of the component that it names: expected {}, found {found}",
+        Shown(name),
+        Shown(path.display()),
+        locked.line,
+        locked.digest
+    );
+    Failure::new(Code::PluginNotLocked, message).help(format!(
+        "put the lock back as it was, or `milepost plugin update {}` takes the components of today",
+        words::workflow(file)
+    ))
 }
 
 /// One component that is there already.

@@ -16,8 +16,9 @@ use crate::documents::{DroppedPlugin, LockChange, LockFile, LockedPlugin, Locked
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
 use crate::lock::{self, words};
+use crate::meant;
 use crate::registry::{self, Asked, RegistryArgs};
-use crate::{meant, whole_file};
+use milepost::whole_file;
 
 /// Write milepost.lock: the components that workflows may use
 ///

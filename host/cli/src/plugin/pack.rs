@@ -10,12 +10,13 @@ use milepost::wasm_plugins::oci_layout::{self, Reference};
 use milepost_componentize::{CORE_WORLD, Encoding, Kept, Options, WORLD, Wasi, World};
 
 use super::finish::{Finished, finish};
+use crate::component;
 use crate::context::{Context, Reply};
 use crate::documents::Component;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
 use crate::registry::{self, RegistryArgs};
-use crate::{component, whole_file};
+use milepost::whole_file;
 
 /// Make a component complete: of a core module, with its manifest
 ///

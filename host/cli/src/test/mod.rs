@@ -18,8 +18,9 @@ use super::context::{Context, Reply};
 use super::documents::{self, Problem, Test, Tested, Unmet, located};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
+use super::format;
 use super::text::Text;
-use super::{format, whole_file};
+use milepost::whole_file;
 
 /// Execute tests of steps and workflows
 ///

@@ -11,7 +11,8 @@ use crate::documents::Tested;
 use crate::drive::wait;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
-use crate::{ids, place, whole_file};
+use crate::{ids, place};
+use milepost::whole_file;
 
 pub(super) fn run(
     run: &str,

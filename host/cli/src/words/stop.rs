@@ -8,7 +8,7 @@ use milepost::core::stop::{
     AfterHostError, Automatic, Came, Failure, Lasting, Lost, Pausing, Stop, Why,
 };
 
-use crate::shell;
+use crate::{format, shell};
 
 /// Codes of what a plugin is not granted.
 const NOT_GRANTED: [&str; 3] = ["denied", "private-address", "insecure-secret"];
@@ -374,6 +374,7 @@ fn paused(
         None => {}
     }
     if let Some(until) = pausing.not_before {
+        let until = format::instant(until);
         next.push_str(&format!("; it is pointless before {until}"));
     }
     next
@@ -532,7 +533,7 @@ mod tests {
                 Why::StepPaused(until),
                 "`a` paused (quota): no more today",
                 "`milepost resume r1` continues at `a`; after `milepost signal r1 'go on'`, a worker does so, too; its 5 automatic resumes are used up; \
-                 it is pointless before 1970-01-01T00:00:00.000000000Z",
+                 it is pointless before 1970-01-01 00:00:00Z",
             ),
             (
                 Why::Interrupted {

@@ -2,6 +2,7 @@
 //! be known (a value of any type, a schema keyword beyond these) is left to the step itself.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -316,6 +317,9 @@ fn conversion(allowed: &[&str], node: &Node<'_>, template: &Template) -> Option<
     let wants = |kind: &str| allowed.contains(&kind);
     if let Template::Expr(expr) = template {
         let ty = expr.ty().base();
+        if let Type::Object { fields, .. } = ty {
+            return field(expr.text().trim(), fields, wants);
+        }
         let function = match ty {
             Type::Int | Type::Double | Type::Number | Type::Bool if wants("string") => "string",
             Type::String | Type::Double if wants("integer") => "int",
@@ -343,6 +347,21 @@ fn conversion(allowed: &[&str], node: &Node<'_>, template: &Template) -> Option<
         }
         _ => None,
     }
+}
+
+/// The one field of an object that is of a wanted type, where an expression is a path to the object.
+fn field(
+    path: &str,
+    fields: &BTreeMap<String, Type>,
+    wants: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let fits =
+        |ty: &Type| kinds(ty.base()).is_some_and(|kinds| kinds.iter().any(|kind| wants(kind)));
+    let mut fit = fields.iter().filter(|(_, ty)| fits(ty));
+    let (name, _) = fit.next().filter(|(name, _)| name.chars().all(in_name))?;
+    let is_path = path.chars().all(|c| in_name(c) || c == '.');
+    (is_path && fit.next().is_none()).then(|| format!("${{ {path}.{name} }}"))
 }
 
 fn required(

@@ -2,14 +2,16 @@
 
 use super::codes;
 use super::expressions::Reader;
-use super::model::{Flow, Step, StepKind};
+use super::model::{Flow, Step};
 use super::needs::Order;
+use super::outline::{Kind, Outline};
 use super::scope::Place;
 use crate::diagnostic::Diagnostic;
 
 /// Refuses expressions that are certain to be evaluated in the first iteration, and to fail there.
 pub(super) fn check(
     file: &str,
+    outline: &Outline<'_>,
     order: &Order,
     steps: &[Step],
     readers: &[Reader],
@@ -19,7 +21,7 @@ pub(super) fn check(
         let Some(range) = reader.expr.fails_in_first_iteration() else {
             continue;
         };
-        if !is_evaluated(order, steps, reader) {
+        if !is_evaluated(outline, order, steps, reader) {
             continue;
         }
         let message = "`loop.previous` has no value in the first iteration";
@@ -32,7 +34,7 @@ pub(super) fn check(
 }
 
 /// Whether the expression is evaluated in the first iteration whatever happens: nothing on the way to it may be skipped.
-fn is_evaluated(order: &Order, steps: &[Step], reader: &Reader) -> bool {
+fn is_evaluated(outline: &Outline<'_>, order: &Order, steps: &[Step], reader: &Reader) -> bool {
     let index = match reader.place {
         // After a full iteration, the first one included.
         Place::Until(_) => return true,
@@ -48,6 +50,6 @@ fn is_evaluated(order: &Order, steps: &[Step], reader: &Reader) -> bool {
             .is_none_or(|condition| condition.holds_in_first_iteration() == Some(true));
     let in_loop = step
         .parent
-        .is_some_and(|parent| matches!(steps[parent].kind, StepKind::Loop(_)));
+        .is_some_and(|parent| outline.entries[parent].kind == Kind::Loop);
     runs && in_loop && order.flow(step.parent) == Flow::Sequence
 }

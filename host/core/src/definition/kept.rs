@@ -27,6 +27,11 @@ pub(super) fn help(
     {
         return format!("a step may be a run of another workflow\n{line}");
     }
+    if foreign.key == Some("use")
+        && let Some(line) = table.get(word).and_then(|value| kind(value.get_ref()))
+    {
+        return format!("what a step does is a key of its own\n{line}");
+    }
     let line = foreign
         .key
         .and_then(|key| Some((key, line(record, table, word, key)?)));
@@ -34,6 +39,26 @@ pub(super) fn help(
         Some((key, line)) => fitted(foreign.help, key, &line),
         None => foreign.help.to_owned(),
     }
+}
+
+/// The line of a step whose kind was written as a value.
+fn kind(value: &DeValue<'_>) -> Option<&'static str> {
+    const KINDS: [&str; 6] = [
+        "wait = { for = \"10m\" }",
+        "approval = { message = \"Publish?\" }",
+        "loop = { until = \"steps.check.output.ok\", max_iterations = 5 }",
+        "foreach = { items = \"inputs.files\" }",
+        "workflow = \"other.toml\"",
+        "end = { status = \"completed\" }",
+    ];
+    let kind = plain(value.as_str()?);
+    let key = match foreign::key("a step", &kind) {
+        Some(Foreign { key: Some(key), .. }) => key,
+        _ => kind.as_str(),
+    };
+    KINDS
+        .into_iter()
+        .find(|line| line.split(' ').next() == Some(key))
 }
 
 /// The help with the line in the place of its example.

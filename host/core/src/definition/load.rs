@@ -22,7 +22,7 @@ use super::scope::{Place, approval_output, fan_out_output, loop_output, wait_out
 use super::settings::Settings;
 use super::shape;
 use super::skips;
-use super::steps;
+use super::steps::{self, Built};
 use super::view::View;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::expr::Type;
@@ -304,13 +304,14 @@ fn build(
     let readers = std::mem::take(&mut compiler.readers);
     out.append(&mut compiler.out);
 
-    let (steps, returns) = (
-        steps?,
-        returns.map_or(Some(None), |returns| returns.map(Some))?,
-    );
+    let Built { steps, sound } = steps?;
     if rules == Rules::Present {
-        first_iteration::check(text, &order, &steps, &readers, out);
+        first_iteration::check(text, &outline, &order, &steps, &readers, out);
         skips::check(text, &outline, &order, &steps, &readers, out);
+    }
+    let returns = returns.map_or(Some(None), |returns| returns.map(Some))?;
+    if !sound {
+        return None;
     }
     let top: Vec<usize> = (0..steps.len())
         .filter(|index| steps[*index].parent.is_none())

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use super::bits::Bits;
 use super::codes;
 use super::expressions::Reader;
-use super::model::{Flow, Join, Step, StepKind};
+use super::model::{Flow, Join, Step};
 use super::needs::Order;
-use super::outline::Outline;
+use super::outline::{Kind, Outline};
 use super::scope::Place;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Known, Read, Reference};
@@ -135,10 +135,11 @@ impl<'a> Skips<'a> {
                 finally || around || graph || step.condition.is_some() || step.continue_on_error,
             );
         }
-        let ends = steps
-            .iter()
-            .enumerate()
-            .filter(|(_, step)| matches!(step.kind, StepKind::End(_)) && step.condition.is_some());
+        // What does nothing yet may be meant to end the run.
+        let ends = steps.iter().enumerate().filter(|(index, step)| {
+            let kind = outline.entries[*index].kind;
+            matches!(kind, Kind::End | Kind::Unknown) && step.condition.is_some()
+        });
         Self {
             outline,
             order,
@@ -366,7 +367,7 @@ impl Search<'_, '_> {
         }
         let step = &self.skips.steps[target];
         // A loop that failed says how far it came.
-        if matches!(step.kind, StepKind::Loop(_)) {
+        if self.skips.outline.entries[target].kind == Kind::Loop {
             return None;
         }
         match step.continue_on_error {

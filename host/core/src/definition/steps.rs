@@ -25,22 +25,41 @@ use crate::expr::Template;
 use crate::ids::StepId;
 use crate::limits;
 
-/// Builds every step, in file order; `None` when one of them has a problem that was reported.
+/// The steps of a file.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// In file order.
+    pub(super) steps: Vec<Step>,
+    /// Whether each is what the file says. If not, some do something else, because what they should do was reported; the rest of
+    /// them, and when they run, still holds.
+    pub(super) sound: bool,
+}
+
+/// Builds every step; `None` when nothing is known of when one of them runs, which was reported.
 pub(super) fn build(
     compiler: &mut Compiler<'_>,
     calls: &[Calls<'_>],
     settings: &Settings,
-) -> Option<Vec<Step>> {
+) -> Option<Built> {
     let outline = compiler.outline;
+    let mut sound = true;
     let steps: Vec<_> = outline
         .entries
         .iter()
         .zip(calls)
         .enumerate()
-        .map(|(index, (entry, call))| step(compiler, index, entry, call, settings))
+        .map(|(index, (entry, call))| step(compiler, index, entry, call, settings, &mut sound))
         .collect();
-    steps.into_iter().collect()
+    let steps = steps.into_iter().collect::<Option<_>>()?;
+    Some(Built { steps, sound })
 }
+
+/// Stands for what a step should do where that was reported.
+const UNKNOWN: StepKind = StepKind::End(EndStep {
+    status: EndStatus::Failed,
+    message: None,
+    output: None,
+});
 
 fn step(
     compiler: &mut Compiler<'_>,
@@ -48,6 +67,7 @@ fn step(
     entry: &Entry<'_>,
     call: &Calls<'_>,
     settings: &Settings,
+    sound: &mut bool,
 ) -> Option<Step> {
     let mut reads = BTreeSet::new();
     let condition = match entry.view.node("if") {
@@ -136,10 +156,11 @@ fn step(
         })
     };
     reads.retain(outside);
+    *sound &= kind.is_some();
     Some(Step {
         id: id?,
         parent: entry.parent,
-        kind: kind?,
+        kind: kind.unwrap_or(UNKNOWN),
         condition: condition?,
         continue_on_error: entry.view.flag("continue_on_error").unwrap_or(false),
         finally: entry.finally,

@@ -416,10 +416,10 @@ impl fmt::Display for EarlierDecision {
             run,
             path,
             decision,
-            at,
             status,
             ..
         } = self;
+        let at = self.at.to_the_second();
         if self.timed_out {
             write!(
                 f,

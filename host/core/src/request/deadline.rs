@@ -38,9 +38,8 @@ pub enum Holds {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            run, path, until, ..
-        } = self;
+        let Self { run, path, .. } = self;
+        let until = self.until.to_the_second();
         write!(
             f,
             "too late: `{path}` of run `{run}` waited until {until}; {}",

@@ -49,6 +49,16 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// For people: to the second, UTC, as `2026-03-01 14:05:09Z`.
+    #[must_use]
+    pub fn to_the_second(self) -> String {
+        let mut buffer = [0; 30];
+        let seconds = &rfc3339::text(self.0, &mut buffer)[..19];
+        format!("{}Z", seconds.replace('T', " "))
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -71,7 +81,7 @@ pub enum InvalidTimestamp {
     )]
     Malformed(String),
     /// It is later than the last time that can be kept.
-    #[error("`{0}` is too far away: the last time that can be kept is {last}", last = Timestamp(u64::MAX))]
+    #[error("`{0}` is too far away: the last time that can be kept is 2554-07-21T23:34:33Z")]
     TooLate(String),
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use milepost_core::definition::Definition;
 
-use crate::sample;
+use crate::{bad, sample};
 
 /// A step that calls a component: its id, and its other lines.
 fn step(id: &str, rest: &str) -> String {
@@ -560,4 +560,45 @@ fn many_readers_of_many_steps_are_judged_in_little_work() {
         }
     }
     assert_eq!(warned(&text), Vec::<String>::new());
+}
+
+#[test]
+fn b328_a_read_is_doubted_beside_a_step_that_is_wrong() {
+    let doubted = |steps: &[(&str, &str)]| {
+        let problems = bad(&file("", steps)).items;
+        assert!(problems.iter().any(|problem| problem.code != "MP0311"));
+        problems.iter().any(|problem| problem.code == "MP0311")
+    };
+    let a = ("a", "if = \"inputs.on\"");
+    for wrong in [
+        "= approval = { timeout = \"1h\" }",
+        "= approval = { message = \"${ steps.a.output.n } ${ inputs.nothing }\" }",
+        "= approval = { message = \"${ steps.a.output.n }\", rework = { from = \"nowhere\" } }",
+        "= wait = { until = \"1\" }",
+        "use = \"p2/x\"",
+        "= loop = { until = \"1\" }",
+    ] {
+        // The one that is wrong, and what reads beside it.
+        let steps = [
+            a,
+            ("b", wrong),
+            ("c", "with = { n = \"${ steps.a.output.n }\" }"),
+        ];
+        assert!(doubted(&steps), "{wrong}");
+    }
+    // What is wrong may be what guards the read.
+    let guarded = (
+        "b",
+        "if = \"inputs.no\"; with = { n = \"${ steps.a.output.n }\" }",
+    );
+    assert!(!doubted(&[a, guarded]));
+    let end = (
+        "b",
+        "= if = \"!inputs.on\"; end = { message = \"${ inputs.no }\" }",
+    );
+    let unknown = ("b", "= if = \"!inputs.on\"; finish = true");
+    for end in [end, unknown] {
+        let steps = [a, end, ("d", "with = { n = \"${ steps.a.output.n }\" }")];
+        assert!(!doubted(&steps));
+    }
 }

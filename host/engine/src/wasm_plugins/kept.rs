@@ -2,15 +2,15 @@
 //!
 //! What is read is held against its digest, so whoever else can write here can only take something away. All of it can be fetched again.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
 use super::oci_registry::{Proof, PublicKey};
-use crate::bounded_file;
+use crate::{bounded_file, whole_file};
 
 /// Bytes of what shows that a component was signed: a manifest and a text.
 const PROOF_BYTES: usize = 16 * 1024 * 1024;
@@ -64,15 +64,7 @@ impl Kept {
 
     fn write(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        let new = file.with_extension(format!("{}.tmp", std::process::id()));
-        let written = File::create(&new)
-            .and_then(|mut to| to.write_all(bytes))
-            .and_then(|()| fs::rename(&new, file));
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&new);
-        }
-        written
+        whole_file::replace(file, bytes)
     }
 
     fn file(&self, digest: &Digest) -> PathBuf {

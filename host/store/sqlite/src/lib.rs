@@ -12,7 +12,10 @@
 //! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.
 //!
 //! Nothing here depends on how SQLite was compiled. `LIBSQLITE3_FLAGS`, which only the workspace that is built can set, makes it faster: with
-//! `-DHAVE_FDATASYNC` a commit does not wait for the file's times, `-DSQLITE_DEFAULT_MEMSTATUS=0` and `-DSQLITE_OMIT_SHARED_CACHE` save locks.
+//! `-DHAVE_FDATASYNC` a commit does not wait for the file's times, `-DSQLITE_DEFAULT_MEMSTATUS=0` saves a lock at each allocation.
+//! Neither can be had at run time: which function syncs is compiled in, and `sqlite3_config` changes SQLite for the whole process and must
+//! not meet any other use of it, which a library cannot promise. Shared caches, which `-DSQLITE_OMIT_SHARED_CACHE` leaves out, are never
+//! opened, whatever the program around has switched on.
 
 mod artifacts;
 mod attempts;

@@ -34,6 +34,12 @@ pub(super) const INCREMENTAL: i64 = 2;
 /// Statements that a connection keeps prepared; more than any of them uses.
 const STATEMENTS: usize = 32;
 
+/// How every connection is opened: used by one thread at a time, of the file itself, and with a cache of its own, even where the
+/// program around has switched on shared ones.
+const ALONE: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+    .union(OpenFlags::SQLITE_OPEN_NOFOLLOW)
+    .union(OpenFlags::SQLITE_OPEN_PRIVATE_CACHE);
+
 /// A file that may be written to.
 #[derive(Debug)]
 pub(super) struct Writable {
@@ -70,9 +76,8 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`"));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_URI;
+        | OpenFlags::SQLITE_OPEN_URI
+        | ALONE;
     let name = match (&existing, &gate) {
         (None, Some(_)) => files::mode_of(&path, &gate::beside(&path)),
         _ => files::uri(&path),
@@ -166,9 +171,7 @@ pub(super) enum Place {
 
 /// One of the connections that read.
 pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | ALONE;
     let (path, opened) = match place {
         Place::Shared(path) => (path, Connection::open_with_flags(path, flags)),
         Place::Still(path) => {

@@ -347,15 +347,19 @@ impl Narrator {
             Event::Run(RunEvent::Created(RunCreated {
                 fork: Some(fork), ..
             })) => {
-                let steps = words::steps_of(&fork.from);
-                let kept = match fork.kept_steps() {
-                    kept if kept.is_empty() => "nothing".to_owned(),
-                    kept => words::steps_of(&kept),
-                };
-                Some(lasting(format!(
-                    "run {run}: forked from {} at {steps}, keeps {kept}",
-                    fork.run
-                )))
+                let kept = fork.kept_steps();
+                Some(lasting(match kept.is_empty() {
+                    true => format!(
+                        "run {run}: a new run of the workflow of {}, from the beginning",
+                        fork.run
+                    ),
+                    false => format!(
+                        "run {run}: forked from {} at {}, keeps {}",
+                        fork.run,
+                        words::steps_of(&fork.from),
+                        words::steps_of(&kept)
+                    ),
+                }))
             }
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::Run(

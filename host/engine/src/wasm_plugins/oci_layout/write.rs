@@ -1,7 +1,7 @@
 //! From a component to a layout.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use milepost_core::ids::Digest;
@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 
 use super::super::oci_artifact::{self, ArtifactError, Descriptor, INDEX, MANIFEST, Parts, text};
 use super::{Index, LAYOUT_VERSION, Layout, LayoutError, Reference, TAG, blob};
+use crate::whole_file;
 
 /// Writes a component into a layout, which is made if there is none; what the tag stood for before stays there without it. The same
 /// component gives the same files.
@@ -75,21 +76,8 @@ fn put(file: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
         file: file.to_owned(),
         cause,
     };
-    let mut new = file.as_os_str().to_owned();
-    new.push(format!(".{}.tmp", std::process::id()));
-    let written = || -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut to = File::create_new(&new)?;
-        to.write_all(bytes)?;
-        fs::rename(&new, file)
-    };
-    written().map_err(|error| {
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&new);
-        }
-        failed(error)
-    })
+    let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
+    folder
+        .and_then(|()| whole_file::replace(file, bytes))
+        .map_err(failed)
 }

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A file on its way. Dropped before [`put`](Self::put), nothing of it is left.
-pub(crate) struct WholeFile<'a> {
+#[derive(Debug)]
+pub struct WholeFile<'a> {
     target: &'a Path,
     /// The name before the last one is new: a file or a link that somebody else put there is not written to.
     path: PathBuf,
@@ -19,7 +20,7 @@ impl<'a> WholeFile<'a> {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn at(target: &'a Path) -> io::Result<Self> {
+    pub fn at(target: &'a Path) -> io::Result<Self> {
         // A device or a pipe is written to, not replaced.
         let special = fs::metadata(target).is_ok_and(|data| !data.is_file());
         if special {
@@ -56,7 +57,7 @@ impl<'a> WholeFile<'a> {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.file {
             Some(file) => file.write_all(bytes),
             None => Ok(()),
@@ -67,7 +68,7 @@ impl<'a> WholeFile<'a> {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn put_durably(mut self) -> io::Result<()> {
+    pub fn put_durably(mut self) -> io::Result<()> {
         self.sync()?;
         if !self.special {
             fs::rename(&self.path, self.target)?;
@@ -80,7 +81,7 @@ impl<'a> WholeFile<'a> {
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::AlreadyExists`].
-    pub(crate) fn put_new(mut self) -> io::Result<()> {
+    pub fn put_new(mut self) -> io::Result<()> {
         self.sync()?;
         if !self.special {
             match fs::hard_link(&self.path, self.target) {
@@ -123,7 +124,7 @@ impl<'a> WholeFile<'a> {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn put(mut self) -> io::Result<()> {
+    pub fn put(mut self) -> io::Result<()> {
         if !self.special {
             fs::rename(&self.path, self.target)?;
         }
@@ -156,7 +157,7 @@ impl Drop for WholeFile<'_> {
 ///
 /// # Errors
 /// The system's.
-pub(crate) fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = WholeFile::at(target)?;
     file.write(bytes)?;
     file.put()
