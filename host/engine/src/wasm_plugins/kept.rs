@@ -12,9 +12,6 @@ use milepost_core::limits;
 use super::oci_registry::{Proof, PublicKey};
 use crate::bounded_file;
 
-/// Bytes of what shows that a component was signed: a manifest and a text.
-const PROOF_BYTES: usize = 16 * 1024 * 1024;
-
 /// A folder of components.
 #[derive(Debug, Clone)]
 pub struct Kept(PathBuf);
@@ -36,7 +33,7 @@ impl Kept {
     /// Whether it is known that the component of that digest was signed with that key.
     #[must_use]
     pub fn is_signed(&self, digest: &Digest, key: &PublicKey) -> bool {
-        let read = bounded_file::read(&self.proof(digest, key), PROOF_BYTES).ok();
+        let read = bounded_file::read(&self.proof(digest, key), limits::OCI_PROOF_BYTES).ok();
         let proof: Option<Proof> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         proof.is_some_and(|proof| proof.holds(digest, key))
     }
@@ -90,6 +87,19 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
     use super::*;
+
+    #[test]
+    fn what_is_larger_than_a_component_may_be_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::at(folder.path().to_owned());
+        let mut bytes = vec![0; limits::COMPONENT_BYTES];
+        for is_kept in [true, false] {
+            let digest = Digest::of(&bytes);
+            fs::write(kept.file(&digest), &bytes).unwrap();
+            assert_eq!(kept.get(&digest).is_some(), is_kept);
+            bytes.push(0);
+        }
+    }
 
     #[test]
     fn what_is_kept_is_found_by_its_digest_or_not_at_all() {
