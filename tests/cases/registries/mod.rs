@@ -169,6 +169,30 @@ fn a_component_is_pushed_locked_and_used_without_the_registry() {
 }
 
 #[test]
+fn what_is_pushed_keeps_the_digest_that_is_locked() {
+    let (registry, cli) = (Registry::new(), Cli::new());
+    // A section behind the manifest, as a tool that signs or packs may leave one.
+    let mut bytes = fs::read(component("text")).unwrap();
+    bytes.extend_from_slice(b"\0\x02\x01x");
+    cli.write("text.wasm", &bytes);
+    cli.write("w.toml", workflow("text.wasm"));
+    cli.run("plugin lock w.toml").expect(0);
+    let digest = Digest::of(&bytes);
+    assert!(lock(&cli).contains(&digest.to_string()));
+    let source = registry.source("text:1");
+    for (from, to) in [
+        ("text.wasm", source.as_str()),
+        (&source, "copy.wasm"),
+        ("copy.wasm", "oci-layout:layout:1"),
+    ] {
+        let packed = cli.run(&format!("plugin pack {from} -o {to} --json"));
+        assert_eq!(packed.expect(0).json()["digest"], json!(digest), "{to}");
+    }
+    let (manifest, _) = registry.manifest("text", "1");
+    assert_eq!(manifest["layers"][0]["digest"], json!(digest));
+}
+
+#[test]
 fn a_plugin_of_a_registry_is_looked_at_added_and_pulled_into_a_file() {
     let (registry, cli) = (Registry::new(), Cli::new());
     let bytes = component_of(&["registries_added"]);
