@@ -120,6 +120,8 @@ pub const SYMBOLIZE_TIME: Duration = Duration::from_secs(30);
 pub const SYMBOLIZED_BYTES: usize = MIB;
 /// Bytes of compiled code that are kept on disk.
 pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
+/// How long compiled code and components of registries are kept on disk while nobody uses them.
+pub const UNUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Bytes of function names in a component; with more, backtraces show numbers.
 pub const FUNCTION_NAMES_BYTES: usize = 4 * MIB;
 /// Executions of a run whose progress is kept while they are in flight.
@@ -306,6 +308,8 @@ pub const OCI_SIGNATURES: usize = 20;
 pub const OCI_SIGNED_BYTES: usize = 64 * KIB;
 /// Bytes of what is kept to show that a component was signed: a manifest and what was signed.
 pub const OCI_PROOF_BYTES: usize = 16 * MIB;
+/// Bytes of components of registries, with what shows that they were signed, that are kept on disk.
+pub const OCI_KEPT_BYTES: usize = 4096 * MIB;
 /// Bytes of a file with a public key.
 pub const OCI_KEY_BYTES: usize = 64 * KIB;
 /// Bytes of a file with logins of registries.

@@ -1,8 +1,10 @@
 //! What the components of a workflow are as they are found: files where they lie, and those of registries as they come.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use milepost::core::definition::PluginSpec;
+use milepost::core::ids::Digest;
 use milepost::core::lock::Locked;
 use milepost::core::registry::Reference;
 use milepost::core::shown::Shown;
@@ -22,6 +24,8 @@ pub(super) struct Finder<'a> {
     pub(super) signed: Option<(&'a str, &'a PublicKey)>,
     pub(super) asked: &'a Asked,
     pub(super) files: WasmPlugins,
+    /// What the locks name as they are: nothing of it makes room for another one.
+    pub(super) named: BTreeSet<Digest>,
 }
 
 impl Finder<'_> {
@@ -103,7 +107,7 @@ impl Finder<'_> {
             )));
         }
         let keeping = || {
-            kept.put(&component.bytes)?;
+            kept.put(&component.bytes, &self.named)?;
             match key.as_ref().zip(proof.as_ref()) {
                 Some((key, proof)) => kept.put_proof(&component.digest, key, proof),
                 None => Ok(()),
