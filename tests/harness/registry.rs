@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use milepost_core::ids::Digest;
 use serde_json::{Value, json};
@@ -38,6 +39,8 @@ enum Then {
     Hang,
     /// Say more and more until the client goes.
     Pour,
+    /// The same, one byte at a time, with little time in between.
+    Drip,
 }
 
 impl Answer {
@@ -63,6 +66,13 @@ impl Answer {
     #[must_use]
     pub fn then_hang(self) -> Self {
         let then = Then::Hang;
+        Self { then, ..self }
+    }
+
+    /// The same, whose body comes byte by byte and never ends.
+    #[must_use]
+    pub fn then_drip(self) -> Self {
+        let then = Then::Drip;
         Self { then, ..self }
     }
 
@@ -225,6 +235,10 @@ fn converse(state: &Mutex<State>, mut stream: TcpStream) -> std::io::Result<()> 
         Then::Hang => stream.read(&mut [0]).map(drop),
         Then::Pour => loop {
             stream.write_all(&[b' '; 64 * 1024])?;
+        },
+        Then::Drip => loop {
+            stream.write_all(b" ")?;
+            thread::sleep(Duration::from_millis(50));
         },
     }
 }

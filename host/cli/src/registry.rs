@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use milepost::bounded_file::{self, ReadError};
 use milepost::core::ids::Digest;
+use milepost::core::limits::{OCI_KEY_BYTES, OCI_LOGINS_BYTES};
 use milepost::core::registry::{InvalidReference, Reference};
 use milepost::core::shown::Shown;
 use milepost::wasm_plugins::Kept;
@@ -15,11 +16,6 @@ use milepost::wasm_plugins::oci_registry::{Logins, PublicKey, Pulled, Registries
 use super::drive::wait;
 use super::failure::{Code, Failure};
 use super::place;
-
-/// Bytes of a file with logins.
-const LOGINS_BYTES: usize = 1024 * 1024;
-/// Bytes of a file with a key.
-const KEY_BYTES: usize = 64 * 1024;
 
 /// How registries are asked.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -116,7 +112,7 @@ fn invalid(typed: &Path, error: &InvalidReference) -> Failure {
 /// # Errors
 /// [`Failure`] when there is none in it.
 pub(crate) fn key(file: &Path) -> Result<PublicKey, Failure> {
-    let pem = bounded_file::read(file, KEY_BYTES)
+    let pem = bounded_file::read(file, OCI_KEY_BYTES)
         .map_err(|error| Failure::file("read", file, &error.into()))?;
     PublicKey::from_pem(&pem).map_err(|error| {
         let message = format!("{}: {error}", Shown(file.display()));
@@ -132,7 +128,7 @@ fn logins() -> Result<Logins, Failure> {
             let Some(file) = config() else {
                 return Ok(Logins::default());
             };
-            match bounded_file::read_text(&file, LOGINS_BYTES) {
+            match bounded_file::read_text(&file, OCI_LOGINS_BYTES) {
                 Ok(text) => (Shown(file.display()).to_string(), text),
                 Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
                     return Ok(Logins::default());

@@ -122,6 +122,8 @@ pub const SYMBOLIZE_TIME: Duration = Duration::from_secs(30);
 pub const SYMBOLIZED_BYTES: usize = MIB;
 /// Bytes of compiled code that are kept on disk.
 pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
+/// How long compiled code and components of registries are kept on disk while nobody uses them.
+pub const UNUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Bytes of function names in a component; with more, backtraces show numbers.
 pub const FUNCTION_NAMES_BYTES: usize = 4 * MIB;
 /// Executions of a run whose progress is kept while they are in flight.
@@ -294,6 +296,30 @@ pub const BUNDLE_REPLAY_ARTIFACTS_BYTES: u64 = 1024 * MIB as u64;
 pub const BUNDLE_LINE_BYTES: usize = 16 * MIB;
 /// Bytes that unpacking a file of exported runs may look back, as a power of two.
 pub const BUNDLE_WINDOW_LOG: u32 = 23;
+/// Bytes of an index, a manifest or a config of a registry or an OCI layout.
+pub const OCI_JSON_BYTES: usize = 4 * MIB;
+/// Bytes of an answer of a registry that only says how it went, and of that of a token server.
+pub const OCI_ANSWER_BYTES: usize = 64 * KIB;
+/// Bytes of a token for a registry.
+pub const OCI_TOKEN_BYTES: usize = 32 * KIB;
+/// Bytes of a tag, as the distribution specification has it.
+pub const OCI_TAG_BYTES: usize = 128;
+/// Signatures of a component that are looked at.
+pub const OCI_SIGNATURES: usize = 20;
+/// Bytes of what a signature has signed.
+pub const OCI_SIGNED_BYTES: usize = 64 * KIB;
+/// Bytes of what is kept to show that a component was signed: a manifest and what was signed.
+pub const OCI_PROOF_BYTES: usize = 16 * MIB;
+/// Bytes of components of registries, with what shows that they were signed, that are kept on disk.
+pub const OCI_KEPT_BYTES: usize = 4096 * MIB;
+/// Bytes of a file with a public key.
+pub const OCI_KEY_BYTES: usize = 64 * KIB;
+/// Bytes of a file with logins of registries.
+pub const OCI_LOGINS_BYTES: usize = MIB;
+/// How long a registry may say nothing, and how long a token server may take.
+pub const OCI_SILENCE: Duration = Duration::from_secs(30);
+/// How long one exchange with a registry may take: the largest component over a slow line.
+pub const OCI_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Bytes of a journal or a log that are read at once, unless one entry alone takes more.
 pub const PAGE_BYTES: usize = 4 * MIB;
 /// Events that one commit may record before it gives way.

@@ -5,14 +5,11 @@
 use std::fmt;
 
 use crate::ids::Digest;
-use crate::limits::{EXCERPT_BYTES, NAME_BYTES};
+use crate::limits::{EXCERPT_BYTES, NAME_BYTES, OCI_TAG_BYTES};
 use crate::shown;
 
 /// What such a `source` begins with.
 pub const SCHEME: &str = "oci:";
-
-/// Bytes of a tag, as the distribution specification has it.
-const TAG_BYTES: usize = 128;
 
 /// Where a component is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,7 +131,9 @@ impl fmt::Display for Reference {
 #[must_use]
 pub fn is_tag(tag: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=TAG_BYTES).contains(&tag.len()) && tag.bytes().all(is_part) && !tag.starts_with(['.', '-'])
+    (1..=OCI_TAG_BYTES).contains(&tag.len())
+        && tag.bytes().all(is_part)
+        && !tag.starts_with(['.', '-'])
 }
 
 /// A name with a dot or a port, `localhost`, or an address: anything else would be the first part of a repository.
@@ -288,5 +287,12 @@ mod tests {
                 .unwrap_err();
             assert!(refused.to_string().contains(says), "{place}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_as_long_as_it_may_be() {
+        let tag = "a".repeat(OCI_TAG_BYTES);
+        assert!(is_tag(&tag));
+        assert!(!is_tag(&format!("{tag}a")));
     }
 }

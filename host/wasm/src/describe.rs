@@ -39,20 +39,25 @@ pub enum DescribeError {
 }
 
 impl WasmEngine {
-    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one. The
+    /// Asks a component for its manifest and embeds the answer, with the claim to be pure if it is to make one, or made one
+    /// before. One that carries that manifest already stays the same, to the byte: its digest may be in locks. The
     /// component with its manifest is not compiled again when it is loaded: its code is that of the one without.
     ///
     /// # Errors
     /// [`DescribeError`], also when the answer is no manifest, or what it claims does not hold.
     pub async fn complete(&self, bytes: &[u8], pure: bool) -> Result<Vec<u8>, DescribeError> {
-        let mut manifest = self.describe(bytes).await?;
-        if pure {
-            let mut claims = Manifest::parse(&manifest).map_err(Rejection::from)?;
-            claims.pure = true;
-            manifest =
-                serde_json::to_string(&claims).expect("a manifest that was read can be written");
+        let mut text = self.describe(bytes).await?;
+        let carried = Inspection::of(bytes)?.manifest;
+        let mut manifest = Manifest::parse(&text).map_err(Rejection::from)?;
+        if (pure || carried.as_ref().is_some_and(|carried| carried.pure)) && !manifest.pure {
+            manifest.pure = true;
+            text =
+                serde_json::to_string(&manifest).expect("a manifest that was read can be written");
         }
-        let complete = embed_manifest(bytes, &manifest)?;
+        let complete = match carried == Some(manifest) {
+            true => bytes.to_owned(),
+            false => embed_manifest(bytes, &text)?,
+        };
         // What else is wrong with it, the caller knows.
         if let Err(problem @ Rejection::NotPure { .. }) = Inspection::of(&complete)?.check() {
             return Err(problem.into());

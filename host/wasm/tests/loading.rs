@@ -325,13 +325,20 @@ fn a_component_is_not_compiled_again_with_its_manifest() {
         assert!(plugin.from_cache());
         assert_eq!(output(&execute(&plugin, call()))["name"], "p");
     }
-    // A manifest that stood before the code has moved it: that is compiled.
+    let again = runtime.block_on(engine.complete(&complete, false)).unwrap();
+    assert_eq!(again, complete);
+    assert_eq!(engine.compilations(), 1);
+    // A manifest that stands before the code has moved it: that is compiled. It stays where it is, too.
     let manifest = &complete[bytes.len()..];
     let moved = [&bytes[..8], manifest, &bytes[8..]].concat();
     let engine = start();
     let again = runtime.block_on(engine.complete(&moved, false)).unwrap();
-    assert_eq!(again, complete);
+    assert_eq!(again, moved);
     assert_eq!(engine.compilations(), 1);
+    // Another one is replaced.
+    let other = embed_manifest(&bytes, r#"{"name":"q","steps":{"s":{}}}"#).unwrap();
+    let replaced = runtime.block_on(engine.complete(&other, false)).unwrap();
+    assert_eq!(replaced, complete);
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -548,6 +555,9 @@ fn a_claim_to_be_pure_is_checked() {
     let complete = |bytes: &[u8], pure| block_on(engine().complete(bytes, pure)).map_err(Box::new);
     let pure = complete(&returns(manifest), true).unwrap();
     assert!(engine().load_bytes(&pure).unwrap().manifest().unwrap().pure);
+    // It is not lost when it is completed again.
+    assert_eq!(complete(&pure, false).unwrap(), pure);
+    assert_eq!(complete(&pure, true).unwrap(), pure);
     let wasi = Guest {
         imports: r#"(import "wasi:random/random@0.2.6" "get-random-u64" (func $u64 (result i64)))"#,
         run: "(drop (call $u64)) (unreachable)",

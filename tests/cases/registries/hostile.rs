@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use milepost::core::limits;
 use milepost::wasm_plugins::Kept;
 use milepost::wasm_plugins::oci_registry::RegistryError;
 
@@ -53,7 +54,7 @@ type Change = fn(&Registry, &mut Value);
 
 #[tokio::test]
 async fn a_manifest_that_is_not_of_a_component_is_refused() {
-    let cases: [(&str, Change); 13] = [
+    let cases: [(&str, Change); 15] = [
         (
             "of type `application/vnd.oci.image.index.v1+json`",
             |_, manifest| {
@@ -85,8 +86,14 @@ async fn a_manifest_that_is_not_of_a_component_is_refused() {
         ("no SHA-256 digest: sha512:00", |_, manifest| {
             manifest["config"]["digest"] = json!("sha512:00");
         }),
+        ("the component has 67108865 bytes", |_, manifest| {
+            manifest["layers"][0]["size"] = json!(limits::COMPONENT_BYTES + 1);
+        }),
         ("the component has 1000000000000 bytes", |_, manifest| {
             manifest["layers"][0]["size"] = json!(1_000_000_000_000_u64);
+        }),
+        ("the config has 4194305 bytes", |_, manifest| {
+            manifest["config"]["size"] = json!(limits::OCI_JSON_BYTES + 1);
         }),
         ("the answer is larger than 7 bytes", |_, manifest| {
             manifest["layers"][0]["size"] = json!(7);
@@ -155,7 +162,7 @@ async fn what_is_not_what_its_digest_says_is_refused() {
 #[tokio::test]
 async fn registries_that_say_nothing_or_never_end_are_left() {
     type Say = fn() -> Answer;
-    let cases: [(&str, &str, Say); 5] = [
+    let cases: [(&str, &str, Say); 6] = [
         ("/manifests/", "within 300 ms", || {
             Answer::new(200, "{").then_hang()
         }),
@@ -169,6 +176,10 @@ async fn registries_that_say_nothing_or_never_end_are_left() {
         }),
         ("/blobs/", "within 300 ms", || {
             Answer::new(200, "\0asm").then_hang()
+        }),
+        // It is never silent for long, but there is an end to patience, too.
+        ("/manifests/", "within 1200 ms", || {
+            Answer::new(200, "{").then_drip()
         }),
         ("/v2/", "larger than 65536 bytes", || {
             Answer::new(401, "")
@@ -241,6 +252,7 @@ async fn logins_are_not_led_elsewhere() {
         ("Negotiate", "what is not known here: `Negotiate`"),
         ("Bearer realm=\"HERE/empty\"", "answers without a token"),
         ("Bearer realm=\"HERE/lines\"", "answers without a token"),
+        ("Bearer realm=\"HERE/long\"", "answers without a token"),
         ("Bearer realm=\"HERE/moved\"", "the registry answers 302"),
         (
             "Bearer realm=\"HERE/token\"",
@@ -252,6 +264,10 @@ async fn logins_are_not_led_elsewhere() {
             Some(match asked.target.split('?').next() {
                 Some("/empty") => Answer::new(200, "{}"),
                 Some("/lines") => Answer::new(200, r#"{"token": "a\r\nx: y"}"#),
+                Some("/long") => {
+                    let token = "a".repeat(limits::OCI_TOKEN_BYTES + 1);
+                    Answer::new(200, json!({ "token": token }).to_string())
+                }
                 Some("/moved") => Answer::new(302, "").header("location", "/token"),
                 Some("/token") => Answer::new(200, r#"{"token": "a"}"#),
                 _ => Answer::new(401, "")

@@ -5,6 +5,7 @@ mod signed;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use milepost::core::ids::Digest;
 use milepost::core::registry::Reference;
@@ -166,6 +167,69 @@ fn a_component_is_pushed_locked_and_used_without_the_registry() {
     assert!(lock(&cli).contains(&moved.to_string()));
     drop(registry);
     cli.run("run w.toml").expect(0);
+}
+
+#[test]
+fn a_component_that_nobody_uses_leaves_and_one_that_the_lock_names_stays() {
+    let (registry, cli) = (Registry::new(), Cli::new());
+    let source = registry.source("words:1");
+    let digest = push(&component_of(&["registries_stays"]), &source);
+    let cache = cli.folder().join("cache");
+    let run = |line: &str| {
+        let mut command = cli.command(line);
+        let status = command.env("MILEPOST_CACHE", &cache).status().unwrap();
+        assert!(status.success(), "{line}");
+    };
+    cli.write("w.toml", workflow(&source));
+    run("plugin lock w.toml");
+    let file = |digest: Digest| {
+        cache
+            .join("components")
+            .join(format!("{}.wasm", digest.hex()))
+    };
+    let unused = file(Digest::of(b"unused"));
+    fs::write(&unused, b"unused").unwrap();
+    for file in [&unused, &file(digest)] {
+        let then = SystemTime::now() - Duration::from_secs(40 * 24 * 60 * 60);
+        let file = fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(then).unwrap();
+    }
+    let _ = registry.asked();
+    // It comes first, by its name, and makes room.
+    let other = registry.source("other:1");
+    push(&component_of(&["registries_comes"]), &other);
+    run(&format!("plugin add w.toml another {other}"));
+    assert!(!unused.exists());
+    let again = registry.asked();
+    let again = again
+        .iter()
+        .any(|asked| asked.method == "GET" && asked.target.ends_with(&digest.to_string()));
+    assert!(!again, "it was not there any more");
+    assert!(file(digest).exists());
+}
+
+#[test]
+fn what_is_pushed_keeps_the_digest_that_is_locked() {
+    let (registry, cli) = (Registry::new(), Cli::new());
+    // A section behind the manifest, as a tool that signs or packs may leave one.
+    let mut bytes = fs::read(component("text")).unwrap();
+    bytes.extend_from_slice(b"\0\x02\x01x");
+    cli.write("text.wasm", &bytes);
+    cli.write("w.toml", workflow("text.wasm"));
+    cli.run("plugin lock w.toml").expect(0);
+    let digest = Digest::of(&bytes);
+    assert!(lock(&cli).contains(&digest.to_string()));
+    let source = registry.source("text:1");
+    for (from, to) in [
+        ("text.wasm", source.as_str()),
+        (&source, "copy.wasm"),
+        ("copy.wasm", "oci-layout:layout:1"),
+    ] {
+        let packed = cli.run(&format!("plugin pack {from} -o {to} --json"));
+        assert_eq!(packed.expect(0).json()["digest"], json!(digest), "{to}");
+    }
+    let (manifest, _) = registry.manifest("text", "1");
+    assert_eq!(manifest["layers"][0]["digest"], json!(digest));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Components that somebody has to have signed: what a lock names a key for.
 
+use milepost::core::limits;
 use milepost_tests::cli::Output;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
@@ -225,6 +226,73 @@ fn is_accepted_only_when_signed(name: &str, signer: &Signer) {
 fn a_component_is_accepted_only_when_its_key_has_signed_it() {
     is_accepted_only_when_signed("registries_p256", &Signer::p256());
     is_accepted_only_when_signed("registries_ed25519", &Signer::ed25519());
+}
+
+#[test]
+fn of_many_signatures_few_are_looked_at_and_none_that_is_large() {
+    let (registry, cli) = (Registry::new(), Cli::new());
+    let source = registry.source("words:1");
+    let digest = push(&component_of(&["registries_many"]), &source);
+    let (_, manifest) = registry.manifest("words", "1");
+    let signer = Signer::p256();
+    cli.write("w.toml", workflow(&source));
+    cli.write("w.pub", signer.pem());
+    cli.run("plugin lock w.toml").expect(0);
+    forget(&digest);
+    let update = "plugin update w.toml text --key w.pub";
+
+    // The right one stands behind as many others as are looked at.
+    let other = Signer::p256().signature(&registry, &manifest);
+    let good = signer.signature(&registry, &manifest);
+    let mut layers = vec![other; 10_000];
+    layers[limits::OCI_SIGNATURES] = good.clone();
+    put(&registry, &manifest, &layers);
+    let _ = registry.asked();
+    refused(cli.run(update), "none of its 20 signatures");
+    let asked = registry.asked();
+    let texts = asked
+        .iter()
+        .filter(|asked| asked.target.contains("/blobs/"));
+    assert_eq!(texts.count(), limits::OCI_SIGNATURES);
+
+    let mut large = good.clone();
+    large["size"] = json!(limits::OCI_SIGNED_BYTES + 1);
+    put(&registry, &manifest, &[large]);
+    refused(cli.run(update), "what is signed has 65537 bytes");
+    layers.swap(0, limits::OCI_SIGNATURES);
+    put(&registry, &manifest, &layers);
+    cli.run(update).expect(0);
+
+    // What shows it on this machine is not read however large it is, either.
+    let key = Digest::of(signer.public.as_bytes());
+    let proof = kept(&digest).with_file_name(format!("{}-{}.json", digest.hex(), key.hex()));
+    let mut bytes = std::fs::read(&proof).unwrap();
+    bytes.resize(limits::OCI_PROOF_BYTES, b' ');
+    std::fs::write(&proof, &bytes).unwrap();
+    cli.run("validate w.toml").expect(0);
+    bytes.push(b' ');
+    std::fs::write(&proof, &bytes).unwrap();
+    refused(
+        cli.run("validate w.toml"),
+        "no signature with that key is on this machine",
+    );
+}
+
+#[test]
+fn files_with_keys_and_logins_are_read_up_to_a_limit() {
+    let (registry, cli) = (Registry::new(), Cli::new());
+    let source = registry.source("words:1");
+    push(&component_of(&["registries_large_files"]), &source);
+    cli.write("w.toml", workflow(&source));
+    cli.write("w.pub", " ".repeat(limits::OCI_KEY_BYTES + 1));
+    cli.run("plugin lock w.toml").expect(0);
+    refused(
+        cli.run("plugin update w.toml text --key w.pub"),
+        "it is larger than 64KiB",
+    );
+    let logins = " ".repeat(limits::OCI_LOGINS_BYTES + 1);
+    cli.write(".docker/config.json", logins);
+    refused(cli.run("plugin update w.toml"), "it is larger than 1MiB");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the components of a workflow are as they are found: files where they lie, and those of registries as they come.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -24,6 +25,8 @@ pub(super) struct Finder<'a> {
     pub(super) signed: Option<(&'a str, &'a PublicKey)>,
     pub(super) asked: &'a Asked,
     pub(super) files: WasmPlugins,
+    /// What the locks name as they are: nothing of it makes room for another one.
+    pub(super) named: BTreeSet<Digest>,
 }
 
 impl Finder<'_> {
@@ -90,7 +93,7 @@ impl Finder<'_> {
             return Err(other_component(name, file, (path, locked), found.digest));
         }
         let proof = key.as_ref().zip(proof.as_ref());
-        keep(&kept, &component, proof).map_err(|error| {
+        keep(&kept, &component, proof, &self.named).map_err(|error| {
             let message = format!(
                 "the component {} cannot be kept: {error}",
                 Shown(&spec.source)
@@ -132,13 +135,14 @@ fn key_of(path: &Path, locked: &Locked) -> Result<Option<PublicKey>, Failure> {
     })
 }
 
-/// Keeps a component that came from a registry, and what shows that it was signed.
+/// Keeps a component that came from a registry, and what shows that it was signed; those that are named make no room for it.
 fn keep(
     kept: &Kept,
     component: &ComponentBytes,
     proof: Option<(&PublicKey, &Proof)>,
+    named: &BTreeSet<Digest>,
 ) -> io::Result<()> {
-    kept.put(&component.bytes)?;
+    kept.put(&component.bytes, named)?;
     match proof {
         Some((key, proof)) => kept.put_proof(&component.digest, key, proof),
         None => Ok(()),

@@ -186,7 +186,15 @@ pub(super) fn relocked(
         let of_folder = folders.entry(lock::beside(file)).or_default();
         of_folder.push((file, text));
     }
+    let mut named = BTreeSet::new();
+    for path in folders.keys() {
+        if let Some(lock) = lock::read_or_fail(path)? {
+            let locked = lock.keys().filter_map(|key| lock.get(key));
+            named.extend(locked.map(|locked| locked.digest));
+        }
+    }
     let finder = Finder {
+        named,
         how,
         signed,
         asked,

@@ -15,9 +15,6 @@ pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(super) const WASM: &str = "application/wasm";
 
-/// Bytes of an index, of a manifest, of a config.
-pub(super) const JSON_BYTES: usize = 4 * 1024 * 1024;
-
 /// Why an artifact is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {

@@ -10,8 +10,6 @@ use milepost_core::limits;
 use super::folder::{Folder, Listed};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long an entry is kept unused.
-const UNUSED: Duration = Duration::from_secs(30 * DAY.as_secs());
 
 /// Notes that an entry was used.
 pub(super) fn used(file: &File) {
@@ -58,7 +56,7 @@ fn kept(name: &str) -> Option<Duration> {
         return None;
     }
     match kind {
-        "cwasm" => Some(UNUSED),
+        "cwasm" => Some(limits::UNUSED_KEPT),
         // Its writer died.
         unfinished if unfinished.ends_with(".tmp") => Some(DAY),
         _ => None,

@@ -7,9 +7,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde::de::DeserializeOwned;
 
-use super::super::oci_artifact::{
-    Descriptor, INDEX, ImageManifest, JSON_BYTES, MANIFEST, expect, told,
-};
+use super::super::oci_artifact::{Descriptor, INDEX, ImageManifest, MANIFEST, expect, told};
 use super::{Index, LAYOUT_VERSION, Layout, LayoutError, Reference, blob};
 use crate::bounded_file;
 
@@ -25,10 +23,15 @@ pub fn read(base: &Path, reference: &Reference) -> Result<Vec<u8>, LayoutError> 
     let index = index(&folder)?;
     let artifact = chosen(&index, reference.tag.as_deref())?;
     expect("the artifact", &artifact.media_type, MANIFEST)?;
-    let bytes = file_of(&folder, "the manifest", artifact, JSON_BYTES)?;
+    let bytes = file_of(&folder, "the manifest", artifact, limits::OCI_JSON_BYTES)?;
     let manifest = ImageManifest::read(&bytes)?;
     let layer = manifest.component()?;
-    let config = file_of(&folder, "the config", &manifest.config, JSON_BYTES)?;
+    let config = file_of(
+        &folder,
+        "the config",
+        &manifest.config,
+        limits::OCI_JSON_BYTES,
+    )?;
     manifest.check_config(&config)?;
     file_of(&folder, "the component", layer, limits::COMPONENT_BYTES)
 }
@@ -36,12 +39,12 @@ pub fn read(base: &Path, reference: &Reference) -> Result<Vec<u8>, LayoutError> 
 /// The index of a layout.
 pub(super) fn index(folder: &Path) -> Result<Index, LayoutError> {
     let file = folder.join("oci-layout");
-    let layout: Layout = json(&file, &regular(&file, JSON_BYTES)?)?;
+    let layout: Layout = json(&file, &regular(&file, limits::OCI_JSON_BYTES)?)?;
     if layout.image_layout_version != LAYOUT_VERSION {
         return Err(LayoutError::NoLayout(folder.to_owned()));
     }
     let file = folder.join("index.json");
-    let index: Index = json(&file, &regular(&file, JSON_BYTES)?)?;
+    let index: Index = json(&file, &regular(&file, limits::OCI_JSON_BYTES)?)?;
     if let Some(media_type) = &index.media_type {
         expect("its index", media_type, INDEX)?;
     }

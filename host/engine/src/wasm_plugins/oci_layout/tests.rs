@@ -206,7 +206,7 @@ fn files_of_a_layout_are_its_own_and_unchanged() {
     fresh();
     fs::write(
         layout.join("index.json"),
-        " ".repeat(super::super::oci_artifact::JSON_BYTES + 1),
+        " ".repeat(milepost_core::limits::OCI_JSON_BYTES + 1),
     )
     .unwrap();
     let refused = read_from(&layout, None).unwrap_err();

@@ -33,11 +33,6 @@ pub use self::key::{InvalidKey, PublicKey};
 pub use self::login::{InvalidLogins, Logins};
 pub use self::signature::{Proof, SignatureError};
 
-/// How long a registry may say nothing.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one exchange may take: the largest component over a slow line.
-const TIMEOUT: Duration = Duration::from_secs(600);
-
 /// Talks to registries.
 pub struct Registries {
     client: HttpClient,
@@ -136,8 +131,8 @@ impl Registries {
             client: HttpClient::default(),
             logins,
             plain_http: false,
-            patience: PATIENCE,
-            timeout: TIMEOUT,
+            patience: limits::OCI_SILENCE,
+            timeout: limits::OCI_TIMEOUT,
         }
     }
 
@@ -181,7 +176,7 @@ impl Registries {
             None => None,
         };
         let config = session
-            .blob("the config", &artifact.config, oci_artifact::JSON_BYTES)
+            .blob("the config", &artifact.config, limits::OCI_JSON_BYTES)
             .await?;
         artifact.check_config(&config)?;
         let component = match kept.get(&digest) {

@@ -6,23 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use milepost_core::grants::special_address;
 use milepost_core::ids::Digest;
-use milepost_core::limits::EXCERPT_BYTES;
+use milepost_core::limits::{EXCERPT_BYTES, OCI_ANSWER_BYTES, OCI_JSON_BYTES, OCI_TOKEN_BYTES};
 use milepost_core::registry::Reference;
 use milepost_core::shown;
 use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::super::oci_artifact::{Descriptor, INDEX, JSON_BYTES, MANIFEST, expect, told};
+use super::super::oci_artifact::{Descriptor, INDEX, MANIFEST, expect, told};
 use super::challenge::Challenge;
 use super::login::Login;
 use super::{Registries, RegistryError};
 use crate::wasm::{WebRequest, WebResponse, WebRules};
-
-/// Bytes of an answer that only says how it went.
-const ANSWER_BYTES: usize = 64 * 1024;
-/// Bytes of a token.
-const TOKEN_BYTES: usize = 32 * 1024;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +91,7 @@ impl<'a> Exchange<'a> {
     fn with(method: &'static str, url: String) -> Self {
         Self {
             method,
-            ..Self::get(url, ANSWER_BYTES)
+            ..Self::get(url, OCI_ANSWER_BYTES)
         }
     }
 
@@ -149,7 +144,7 @@ impl<'a> Session<'a> {
         wanted: Option<Digest>,
     ) -> Result<(Vec<u8>, Digest), RegistryError> {
         const WHAT: &str = "the manifest";
-        let mut exchange = Exchange::get(format!("{}/manifests/{name}", self.base), JSON_BYTES);
+        let mut exchange = Exchange::get(format!("{}/manifests/{name}", self.base), OCI_JSON_BYTES);
         exchange.accept = Some(MANIFEST);
         let answer = self.exchange(&exchange).await?;
         let answer = match answer.status {
@@ -379,7 +374,7 @@ impl<'a> Session<'a> {
             url: String::new(),
             headers: Vec::new(),
             body: Vec::new(),
-            most: ANSWER_BYTES,
+            most: OCI_ANSWER_BYTES,
             patience: self.of.patience,
             timeout: self.of.patience,
             follow: login.is_none(),
@@ -414,7 +409,8 @@ impl<'a> Session<'a> {
         let token: Option<Token> = serde_json::from_slice(&answer.body).ok();
         let token = token.and_then(|answer| answer.token.or(answer.access_token));
         let is_visible = |token: &String| {
-            (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
+            (1..=OCI_TOKEN_BYTES).contains(&token.len())
+                && token.bytes().all(|b| b.is_ascii_graphic())
         };
         token
             .filter(is_visible)

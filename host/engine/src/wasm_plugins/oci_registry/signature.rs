@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use milepost_core::ids::Digest;
+use milepost_core::limits::{OCI_SIGNATURES, OCI_SIGNED_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::super::oci_artifact::{Descriptor, ImageManifest};
@@ -15,11 +16,6 @@ use super::{PublicKey, RegistryError};
 
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-
-/// Signatures of one manifest that are looked at.
-const MOST: usize = 20;
-/// Bytes of what is signed.
-const PAYLOAD_BYTES: usize = 64 * 1024;
 
 /// Why a component is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +91,7 @@ pub(super) async fn find(
     };
     let signatures = ImageManifest::read(&bytes)?;
     let mut seen = 0;
-    for layer in signatures.layers.iter().take(MOST) {
+    for layer in signatures.layers.iter().take(OCI_SIGNATURES) {
         if layer.media_type != PAYLOAD {
             continue;
         }
@@ -103,7 +99,9 @@ pub(super) async fn find(
         let Some((signature, text)) = signature(layer) else {
             continue;
         };
-        let payload = session.blob("what is signed", layer, PAYLOAD_BYTES).await?;
+        let payload = session
+            .blob("what is signed", layer, OCI_SIGNED_BYTES)
+            .await?;
         if !key.verifies(&payload, &signature) || !is_of(&payload, digest) {
             continue;
         }
