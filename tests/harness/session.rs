@@ -130,6 +130,10 @@ fn steady(text: &str, folder: &Path) -> String {
     let mut steady = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
+        // Said or not, as the machine is busy.
+        if line.starts_with("! compiling ") {
+            continue;
+        }
         let columns = columns(line);
         if columns.is_empty() {
             steady.push_str(&words(line, folder));

@@ -7,10 +7,15 @@ const EXCEPTION: &str = "exception";
 
 const STEPS: &str = "a script exports its steps by name: `export const steps = { greet: ({ name }) => `Hello, ${name}!` }`";
 
+const AGAIN: &str = "what a script throws is a failure, which is not tried again: `import { retryable } from 'milepost'` and \
+    `throw retryable('busy', 'try later')`, or give the step `retry = { on = [\"failed\"] }`";
+
 /// What to write instead, of a step that failed for it.
 pub(crate) fn help(error: &StepError) -> Option<&'static str> {
     let is_thrown = error.class == ErrorClass::Failed && error.code == EXCEPTION;
-    is_thrown.then(|| instead(&error.message)).flatten()
+    let of_place = || instead(&error.message);
+    let on_purpose = || error.message.starts_with("Error: ").then_some(AGAIN);
+    is_thrown.then(|| of_place().or_else(on_purpose)).flatten()
 }
 
 /// What to write instead of what the message says is not there.

@@ -33,7 +33,8 @@ const steps = {
   },
 };
 
-// The ways not to return an output. Anything else that is thrown is a defect of the plugin, and the step fails as `trap`.
+// The ways not to return an output. Anything else that is thrown is a defect of the plugin, and the step fails as `trap`
+// (as `exception`, where this file is used as it is).
 const failed = (code, message) => ({ tag: 'failed', val: { code, message } });
 const paused = (code, reason, more) => ({ tag: 'paused', val: { code, reason, ...more } });
 

@@ -36,7 +36,8 @@ const steps: Record<string, Step> = {
   },
 };
 
-// The ways not to return an output. Anything else that is thrown is a defect of the plugin, and the step fails as `trap`.
+// The ways not to return an output. Anything else that is thrown is a defect of the plugin, and the step fails as `trap`
+// (as `exception`, where this file is used as it is).
 const failed = (code: string, message: string) => ({ tag: 'failed', val: { code, message } });
 const paused = (code: string, reason: string, more: { signal?: string; state?: string; until?: number }) => ({ tag: 'paused', val: { code, reason, ...more } });
 

@@ -32,6 +32,20 @@ pub(super) fn help(
     {
         return format!("what a step does is a key of its own\n{line}");
     }
+    // `[[step.step]]` are members.
+    if plain(word) == "step"
+        && let Some(DeValue::Array(_)) = table.get(word).map(|value| value.get_ref())
+        && let Some(members) = foreign::key(record.title, "steps")
+    {
+        return members.help.to_owned();
+    }
+    if foreign.key == Some("if")
+        && let Some(text) = table.get(word).and_then(|value| value.get_ref().as_str())
+        && plain(text).trim_end_matches("()") == "always"
+        && let Some(last) = foreign::key(record.title, "always")
+    {
+        return last.help.to_owned();
+    }
     let line = foreign
         .key
         .and_then(|key| Some((key, line(record, table, word, key)?)));
@@ -96,13 +110,15 @@ fn line(
             let until = toml_text(&format!("!({})", forms::expression(text)?));
             Some(format!("loop = {{ until = {until}, max_iterations = 5 }}"))
         }
-        ("a step", "wait") if signals(&word) => {
-            let signal = value.as_str().filter(|text| !text.is_empty())?;
+        ("a step", "wait") if signals(&word) || value.as_table().is_some() => {
+            let signal = match value.as_table() {
+                Some(inner) => inner.get("signal")?.get_ref(),
+                None => value,
+            };
+            let signal = signal.as_str().filter(|text| !text.is_empty())?;
             Some(format!("wait = {{ signal = {} }}", toml_text(signal)))
         }
-        ("a step", "foreach") => {
-            items(value).map(|items| format!("foreach = {{ items = {items} }}"))
-        }
+        ("a step", "foreach") => fan_out(table),
         ("a fan-out", "items") => items(value).map(|items| format!("items = {items}")),
         ("a workflow", "defaults") if word.contains("retr") => retries::beside(record, table),
         ("a workflow", "defaults") => timeout(&word, value),
@@ -233,6 +249,29 @@ fn timeout(word: &str, value: &DeValue<'_>) -> Option<String> {
 
 fn signals(word: &str) -> bool {
     foreign::SIGNAL.contains(&word)
+}
+
+/// The fan-out of a step that says under other words what it goes over, and how many at the same time.
+pub(super) fn fan_out(table: &DeTable<'_>) -> Option<String> {
+    let under = |key: &str, value: &dyn Fn(&DeValue<'_>) -> Option<String>| {
+        table.iter().find_map(|(word, found)| {
+            let word = plain(word.get_ref());
+            let is_step = foreign::key("a step", &word)
+                .is_some_and(|foreign| foreign.key == Some("foreach"))
+                || word == "foreach";
+            let is_key = foreign::key("a fan-out", &word).and_then(|foreign| foreign.key);
+            (is_step || is_key == Some(key) || word == plain(key))
+                .then(|| value(found.get_ref()))
+                .flatten()
+        })
+    };
+    let items = under("items", &items)?;
+    let at_once = under("max_parallel", &|value| {
+        let number = u32::try_from(toml_values::integer(value)?).ok()?;
+        Some(format!(", max_parallel = {number}"))
+    });
+    let at_once = at_once.unwrap_or_default();
+    Some(format!("foreach = {{ items = {items}{at_once} }}"))
 }
 
 /// The list of a fan-out: an expression as it stands, or the elements that were written, as a list of an expression.

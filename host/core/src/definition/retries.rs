@@ -112,7 +112,13 @@ impl Policy {
             ("backoff" | "type" | "strategy", DeValue::String(text)) if growth(text).is_some() => {
                 self.factor = growth(text).map(str::to_owned);
             }
-            ("backoff", DeValue::Boolean(true)) => self.factor = Some("2".to_owned()),
+            ("backoff" | "exponentialbackoff" | "exponential", DeValue::Boolean(true)) => {
+                self.factor = Some("2".to_owned());
+            }
+            ("backoff", value) => self.initial = duration(value),
+            ("delayms" | "intervalms", DeValue::Integer(_)) => {
+                self.initial = Some(format!("\"{}ms\"", text_of(value)));
+            }
             ("retrypolicy", DeValue::String(text)) => {
                 self.others
                     .extend(kinds(text).map(|on| format!("on = {on}")));

@@ -159,7 +159,13 @@ fn unknown_key(
             all.join(", ")
         ))
     } else {
-        problem.with_candidates(candidates)
+        let is_fan_out = candidates.iter().any(|key| key == "foreach");
+        let line = is_fan_out.then(|| kept::fan_out(table)).flatten();
+        let problem = problem.with_candidates(candidates);
+        match line {
+            Some(line) => problem.with_help(format!("a list is gone over by `foreach`\n{line}")),
+            None => problem,
+        }
     }
 }
 

@@ -180,9 +180,10 @@ pub fn read_beside(
     file: &Path,
 ) -> Result<ComponentBytes, PluginError> {
     source.read(name, spec, &folder(file)).or_else(|error| {
-        let real = std::fs::canonicalize(file).map(|real| folder(&real));
-        match real {
-            Ok(real) if real != folder(file) => source
+        let (real, beside) = (std::fs::canonicalize(file), folder(file).canonicalize());
+        match real.map(|real| folder(&real)) {
+            // The same folder in another spelling is no other place.
+            Ok(real) if beside.is_ok_and(|beside| beside != real) => source
                 .read(name, spec, &real)
                 .map_err(|_| error.beside(&real)),
             Ok(_) | Err(_) => Err(error),

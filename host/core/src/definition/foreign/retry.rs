@@ -24,7 +24,9 @@ pub(super) const RETRY: &[Row] = &[
             "delay",
             "interval",
             "intervalsec",
-            "backoff",
+            "basedelay",
+            "delayms",
+            "intervalms",
             "initialinterval",
             "initialdelay",
             "every",
@@ -36,6 +38,11 @@ pub(super) const RETRY: &[Row] = &[
         ],
         Some("initial"),
         "the wait before the second attempt is `initial = \"10s\"`, and grows by `factor` up to `max`",
+    ),
+    (
+        &["backoff", "exponentialbackoff", "exponential"],
+        Some("factor"),
+        "the wait before the second attempt is `initial`, and grows by `factor = 2` up to `max`",
     ),
     (
         &[

@@ -285,7 +285,7 @@ pub(super) const STEP: &[Row] = &[
     (
         &["always", "defer", "onexit", "cleanup", "ensure"],
         Some("finally"),
-        "`finally = true` runs the step at the end, whatever came of the run",
+        "a step with `finally = true` runs at the end, whatever came of the run; it has no `needs`\nfinally = true",
     ),
     (
         &["switch", "choice", "case", "branch"],
