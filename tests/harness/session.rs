@@ -120,6 +120,7 @@ impl Session<'_> {
 /// | the folder of the test, that of the committed components | `[folder]`, `[plugins]` |
 /// | an instant, how long ago it was, how far ahead it is | `[time]`, `[ago]`, `in [left]` |
 /// | how long something took | `[elapsed]` |
+/// | how long a run waited, which is told from a second on | nothing |
 /// | the process and the host of a worker | `[pid]`, `[host]` |
 /// | a size on the disk, the version of a store | `[size]`, `[version]` |
 /// | a line of the program's source | `[place]` |
@@ -212,6 +213,7 @@ fn words(text: &str, folder: &Path) -> String {
                 &format!(r"(?P<before> in| after|took) {LENGTHS}(?P<after>$|[,;.)<\x22\x1b])"),
                 "$before [elapsed]$after",
             ),
+            (&format!(", waited {LENGTHS}"), ""),
             (r"just now|[0-9]+[smhd] ago", "[ago]"),
             (r"process [0-9]+ on [^ ,;]+", "process [pid] on [host]"),
             (r"[0-9]+@[^ ]+", "[pid]@[host]"),

@@ -12,6 +12,7 @@ use milepost::core::state::Status;
 use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
+use milepost::engine::Spent;
 use milepost::history::{self, HistoryError, Past};
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{StopRequest, Store, StoredSignal, UsedArtifact};
@@ -67,6 +68,8 @@ struct Detailed {
     report: RunReport,
     /// Up to where its history counts, where that is not all of it.
     past: Option<Past>,
+    /// How long it has worked and waited. Up to an earlier point, the two are not known apart.
+    spent: Option<Spent>,
     /// What somebody asked of it, until that is met.
     request: Option<StopRequest>,
     /// The first signals that it does not wait for yet.
@@ -139,8 +142,14 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let row = wait(store.row(&run))?;
     let report = wait(engine.report(&run))?;
     let definition = || recorded_definition(store.as_ref(), &run);
+    let now = SystemTime::now().into();
+    let spent = row
+        .as_ref()
+        .map(|row| wait(engine.spent(row, now)))
+        .transpose()?;
     let shown = Detailed {
         past: None,
+        spent,
         skipped: skipped(definition, &report),
         calls: world::last_calls(store.as_ref(), &report),
         artifacts: artifacts::used(store.as_ref(), &run)?,
@@ -151,7 +160,6 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
         stored_bytes: Some(row.as_ref().map_or(0, |row| row.stored_bytes)),
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };
-    let now = SystemTime::now().into();
     Ok(cx.reply(
         Exit::Completed,
         || shown.document(),
@@ -169,6 +177,7 @@ fn as_it_was(cx: &Context, store: &dyn Store, past: Past) -> Result<Reply, Failu
         artifacts: Vec::new(),
         report,
         past: Some(past),
+        spent: None,
         request: None,
         inbox: Vec::new(),
         inbox_count: 0,
@@ -196,10 +205,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         format!(
             "  begun:  {}{}",
             format::instant(report.created_at),
-            took_so_far(report, now).map_or_else(String::new, |took| format!(
-                ", took {}",
-                format::length(took)
-            ))
+            times(shown.spent)
         ),
         format!(
             "  saved:  {}, {}",
@@ -291,15 +297,16 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     text
 }
 
-/// From its first claim to where it stopped; a run that moves is still taking its time (B235).
-fn took_so_far(report: &RunReport, now: Timestamp) -> Option<Duration> {
-    let start = report.started_at?;
-    Some(match report.status {
-        Status::Pending | Status::Running => now.since(start),
-        Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => {
-            Duration::from_millis(report.duration_millis)
-        }
-    })
+/// How long it has worked and waited, as `ls` counts it.
+fn times(spent: Option<Spent>) -> String {
+    let spent = spent.unwrap_or_default();
+    // Every run waits for its first claim, a moment that tells nothing.
+    let waited = spent.waiting.filter(|waited| waited.as_secs() > 0);
+    let times = [("took", spent.working), ("waited", waited)];
+    let told = times
+        .into_iter()
+        .filter_map(|(word, length)| Some(format!(", {word} {}", format::length(length?))));
+    told.collect()
 }
 
 /// Who has it, what was asked of it, how often it was picked up, why it stands still and what happens next.

@@ -7,6 +7,7 @@ use milepost::Engine;
 use milepost::core::definition::{Definition, StepKind, WaitStep};
 use milepost::core::ids::{RunId, StepId};
 use milepost::core::json::{self, UnusableJson};
+use milepost::core::request::signal::is_reserved;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::engine::{SignalAnswer, Signalled};
@@ -20,7 +21,7 @@ use super::failure::{Code, Failure};
 use super::text::Text;
 use super::then::ThenArgs;
 use super::world_args::WorldArgs;
-use super::{ids, inputs};
+use super::{format, ids, inputs, shell};
 
 /// Send a signal to a run
 ///
@@ -42,8 +43,8 @@ Examples:
 pub(crate) struct SignalArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
-    /// Name of the signal
-    name: String,
+    /// Name of the signal; left out, the answer is what the run waits for
+    name: Option<String>,
     /// Data of the signal, as JSON; `@file` reads it from a file; null by default
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     data: Option<String>,
@@ -61,24 +62,27 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let data = args.data.as_deref().map_or(Ok(Value::Null), parse)?;
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
+    let Some(name) = &args.name else {
+        return Err(unnamed(cx, &engine, &run));
+    };
     let sent = wait(async {
         match &args.token {
-            Some(token) => engine.signal_once(&run, &args.name, &data, token).await,
-            None => engine.signal(&run, &args.name, &data).await,
+            Some(token) => engine.signal_once(&run, name, &data, token).await,
+            None => engine.signal(&run, name, &data).await,
         }
     })?;
     let worker = cx.has_worker(&engine);
-    let document = || documents::Signalled::new(&run, &args.name, &sent, worker);
+    let document = || documents::Signalled::new(&run, name, &sent, worker);
     // One that still waits, or never has, does not wait again.
     let waiting = match sent.status {
         Status::Failed => recorded_definition(engine.store().as_ref(), &run)
-            .and_then(|definition| waits_for(&definition, &args.name))
+            .and_then(|definition| waits_for(&definition, name))
             .filter(|step| is_over(&engine, &run, step)),
         _ => None,
     };
     let did = text(
         cx,
-        args,
+        name,
         &run,
         &sent,
         args.then.by(worker),
@@ -91,6 +95,42 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
         return Ok(reply);
     }
     args.then.reply(cx, &world, &run, (did, reply))
+}
+
+/// The refusal of a signal without a name: it says which ones the run waits for, or can.
+fn unnamed(cx: &Context, engine: &Engine, run: &RunId) -> Failure {
+    let store = engine.store().as_ref();
+    let row = wait(store.row(run)).ok().flatten();
+    let over = row.as_ref().is_some_and(|row| row.status.has_ended());
+    let mut names = row.map(|row| row.awaits).unwrap_or_default();
+    names.retain(|name| !is_reserved(name));
+    let waits = !names.is_empty();
+    if !waits
+        && !over
+        && let Some(definition) = recorded_definition(store, run)
+    {
+        names = definition
+            .signals()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+    }
+    let named = names.iter().map(|name| format!("`{}`", Shown(name)));
+    let named = format::list(&named.collect::<Vec<_>>());
+    let told = match (names.is_empty(), waits) {
+        (true, _) => "waits for none".to_owned(),
+        (false, true) => format!("waits for {named}"),
+        (false, false) => format!("waits for none now; its workflow waits for {named}"),
+    };
+    let help = match names.first() {
+        Some(first) => {
+            let does = if waits { "sends it" } else { "sends it before" };
+            let first = shell::argument(first);
+            format!("`{} {first}` {does}", cx.command("signal", run))
+        }
+        None => format!("`{}` shows its status", cx.command("show", run)),
+    };
+    Failure::new(Code::Usage, format!("which signal? run {run} {told}")).help(help)
 }
 
 /// Whether a step at the top level has come to its end.
@@ -114,13 +154,13 @@ fn waits_for(definition: &Definition, signal: &str) -> Option<StepId> {
 
 fn text(
     cx: &Context,
-    args: &SignalArgs,
+    signal: &str,
     run: &RunId,
     sent: &Signalled,
     by: By,
     waiting: Option<&StepId>,
 ) -> String {
-    let name = Shown(&args.name);
+    let name = Shown(signal);
     match sent.answer {
         SignalAnswer::Delivered if sent.status != Status::Paused => {
             format!("run {run} received `{name}`; it is {}", sent.status)
@@ -142,7 +182,7 @@ fn text(
         }
         SignalAnswer::Kept => {
             let waits = match &sent.waits_for {
-                Some(other) if *other != args.name => {
+                Some(other) if other != signal => {
                     format!(" but for `{}`", Shown(other))
                 }
                 Some(_) | None => String::new(),
@@ -168,7 +208,7 @@ fn text(
                     ),
                 };
             }
-            if sent.waits_for.as_ref() == Some(&args.name) {
+            if sent.waits_for.as_deref() == Some(signal) {
                 let delivers = match by {
                     By::Worker => "a worker delivers it",
                     By::Here | By::Nobody => "the next worker delivers it; none is running now",

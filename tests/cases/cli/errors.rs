@@ -203,6 +203,7 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
         $ milepost run hello.toml
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost run hello.toml --json
@@ -214,6 +215,7 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
         !   help: did you mean `name`?
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost run hello.toml --input nmae=x --json
@@ -224,6 +226,7 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
         ! error[MP0705]: `name` is not of the form `name=value`
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost run hello.toml --input name --json

@@ -54,7 +54,7 @@ fn a_run_is_shown_as_it_was() {
         run r of w: running
           as of:  event 8, step_started of grow#2/count, at [time]
           file:   [folder]/w.toml
-          begun:  [time], took [elapsed]
+          begun:  [time]
           saved:  [time], [ago]
 
           limit = 2
@@ -75,7 +75,7 @@ fn a_run_is_shown_as_it_was() {
         run r of w: running
           as of:  event 4, step_started of grow#1/count, at [time]
           file:   [folder]/w.toml
-          begun:  [time], took [elapsed]
+          begun:  [time]
           saved:  [time], [ago]
 
           limit = 2

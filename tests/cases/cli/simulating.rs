@@ -47,6 +47,7 @@ fn b381_b382_b383_a_dry_run_shows_what_would_happen_and_leaves_nothing() {
         $ milepost dry-run hello.toml --stubs stubs.json
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost dry-run gate.toml --scaffold new.json

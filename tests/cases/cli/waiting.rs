@@ -100,6 +100,56 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
 }
 
 #[test]
+fn a_signal_without_a_name_says_which_ones_the_run_waits_for() {
+    let cli = Cli::new();
+    let two = "\n[[step]]\nid = \"first\"\nwait = { signal = \"go\" }\n[[step]]\nid = \"second\"\nwait = { signal = \"stop\" }\n";
+    cli.workflow("signals.toml", two);
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit signals.toml --id new").expect(0);
+    cli.run("run signals.toml --id r").expect(2);
+    cli.run("run hello.toml --id done --input name=a").expect(0);
+    let mut session = cli.session();
+    session.milepost("signal r");
+    session.document("signal r", &["/error/code"]);
+    session.milepost("signal new");
+    session.milepost("signal done");
+    session.reads(expect![[r#"
+        $ milepost signal r
+        ! error: which signal? run r waits for `go`
+        !   help: `milepost signal r go` sends it
+        [exit 64]
+
+        $ milepost signal r --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost signal new
+        ! error: which signal? run new waits for none now; its workflow waits for `go` and `stop`
+        !   help: `milepost signal new go` sends it before
+        [exit 64]
+
+        $ milepost signal done
+        ! error: which signal? run done waits for none
+        !   help: `milepost show done` shows its status
+        [exit 64]
+    "#]]);
+}
+
+#[test]
+fn show_tells_working_and_waiting_apart_as_ls_does() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id r").expect(2);
+    let shown = || cli.run("show r").expect(0).stdout;
+    std::thread::sleep(Duration::from_millis(1_100));
+    let text = shown();
+    let line = text.lines().find(|line| line.starts_with("  begun:"));
+    let (_, times) = line.unwrap().split_once(", took ").unwrap();
+    let (_, waited) = times.split_once(", waited ").unwrap();
+    assert!(waited.ends_with(" s"), "{text}");
+}
+
+#[test]
 fn data_that_is_no_json_is_a_mistake_with_its_place() {
     let cli = Cli::new();
     cli.workflow("signal.toml", SIGNAL);

@@ -353,6 +353,7 @@ fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
         !   help: its inputs are `name`
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost run hello.toml --input name --input fo=1 --input =x --json
@@ -388,6 +389,7 @@ fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
         !   help: its inputs are `name`
         ! error[MP0703]: input `name` is missing
         !   help: it is of type string
+        !   help: `--input NAME=VALUE` gives one, `--inputs FILE` all of a file
         [exit 65]
 
         $ milepost submit hello.toml --input name --input fo=1 --input =x --json

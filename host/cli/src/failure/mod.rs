@@ -18,6 +18,9 @@ use super::style::Style;
 use super::text::Text;
 use super::words::{self, advice::Advice};
 
+/// The code of an input that is missing.
+const MISSING_INPUT: &str = "MP0703";
+
 /// A verb that did nothing.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -82,11 +85,17 @@ impl Failure {
         )
     }
 
-    /// All problems of the inputs.
+    /// All problems of the inputs, and how one that is missing is given.
     pub(crate) fn inputs(problems: Vec<InputProblem>) -> Self {
+        let is_missing = |problem: &InputProblem| problem.code == MISSING_INPUT;
+        let failure = Self::new(Code::InvalidInput, "the inputs do not fit the workflow");
+        let failure = match problems.iter().any(is_missing) {
+            true => failure.help("`--input NAME=VALUE` gives one, `--inputs FILE` all of a file"),
+            false => failure,
+        };
         Self {
             details: Details::Inputs(problems),
-            ..Self::new(Code::InvalidInput, "the inputs do not fit the workflow")
+            ..failure
         }
     }
 

@@ -148,7 +148,7 @@ codes! {
     NEVER_EQUAL = "MP0308", "comparison that can never be true",
         "One side can only have a few values, and the other is none of them, so that the comparison would silently always be false (or true). A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`; a decision is `approved` or `rejected`; an input has the values of its `enum`; a field of an output those of the plugin's schema.\n\n    if = \"steps.test.status == 'completed'\"";
     EXPR_LITERAL = "MP0309", "text that looks like a value",
-        "`{{ inputs.n }}` and `$${ inputs.n }` are plain text: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
+        "`inputs.n` alone, `{{ inputs.n }}` and `$${ inputs.n }` are plain text: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
     INSTANT = "MP0310", "not a point in time",
         "`wait.until` gives RFC 3339 text, in UTC or with an offset, up to 2554-07-21T23:34:33Z. A time in the past ends the wait at once.\n\n    wait = { until = \"'2026-03-01T09:00:00+01:00'\" }";
     EXPR_MAY_BE_SKIPPED = "MP0311", "read of a step that may be skipped",

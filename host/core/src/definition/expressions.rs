@@ -148,6 +148,7 @@ impl Compiler<'_> {
             DeValue::String(text) => match Template::compile_text(text, &self.scope(place)) {
                 Ok(template) => {
                     self.warn(Template::doubts(text), node, text);
+                    self.warn(self.bare(text, place), node, text);
                     self.note(&template.of_text(text), node, text, place, false);
                     Some(template)
                 }
@@ -184,6 +185,19 @@ impl Compiler<'_> {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)) => Some(Template::Literal(to_json(literal))),
         }
+    }
+
+    /// The doubt about a text that would be a value, were it an expression.
+    fn bare(&self, text: &str, place: Place) -> Vec<Problem> {
+        let Some((path, doubt)) = Template::bare(text) else {
+            return Vec::new();
+        };
+        let scope = Scope {
+            suggested: &Cell::default(),
+            ..self.scope(place)
+        };
+        let is_value = Expr::compile(path, &scope).is_ok();
+        is_value.then_some(doubt).into_iter().collect()
     }
 
     /// Keeps the expressions of a string whose reads are judged when all steps are known.

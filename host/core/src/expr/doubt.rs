@@ -43,6 +43,24 @@ pub(super) fn doubts(text: &str) -> Vec<Problem> {
     found
 }
 
+/// What to say of a text that is nothing but a path, as an `if` has it, if that is a value where it stands; and the path.
+pub(super) fn bare(text: &str) -> Option<(&str, Problem)> {
+    let whole = text.trim();
+    let path = whole.strip_prefix('$').unwrap_or(whole);
+    let in_path = |c: char| c.is_ascii_alphanumeric() || "_-.?[]'".contains(c);
+    let (root, _) = path.split_once(['.', '['])?;
+    if !ROOTS.contains(&root) || !path.chars().all(in_path) {
+        return None;
+    }
+    let message = format!("`{whole}` is not replaced: this is text");
+    let itself = match whole.contains('\'') {
+        true => String::new(),
+        false => format!("; for the text itself, without this warning, `${{ '{whole}' }}`"),
+    };
+    let help = format!("for the value write `${{ {path} }}`{itself}");
+    Some((path, literal(0..text.len(), &message).help(help)))
+}
+
 fn literal(range: std::ops::Range<usize>, message: &str) -> Problem {
     Problem::new(ProblemKind::Literal, range, message)
 }
@@ -63,6 +81,23 @@ fn value(rest: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_a_path_is_doubted_as_a_whole() {
+        for (text, path) in [
+            ("inputs.n", Some("inputs.n")),
+            (" steps['a-b'].output.n ", Some("steps['a-b'].output.n")),
+            ("$steps.a.?output.n", Some("steps.a.?output.n")),
+            ("inputs", None),
+            ("see inputs.n", None),
+            ("inputs.n and more", None),
+            ("${ inputs.n }", None),
+            ("files.n", None),
+            ("", None),
+        ] {
+            assert_eq!(bare(text).map(|(path, _)| path), path, "{text}");
+        }
+    }
 
     #[test]
     fn only_what_reads_like_a_value_is_doubted() {

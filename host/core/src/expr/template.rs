@@ -82,6 +82,11 @@ impl Template {
         doubt::doubts(text)
     }
 
+    /// Of a text that is nothing but a path: the path, and what to say if that is a value where the text stands.
+    pub(crate) fn bare(text: &str) -> Option<(&str, Problem)> {
+        doubt::bare(text)
+    }
+
     /// The expressions of the template that `text` was compiled to, each with the byte at which it begins there.
     pub(crate) fn of_text<'t>(&'t self, text: &str) -> Vec<(usize, &'t Expr)> {
         let exprs: Vec<&Expr> = match self {
