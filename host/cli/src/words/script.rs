@@ -95,6 +95,12 @@ mod tests {
         }
         let thrown = "ReferenceError: fetch is not defined (steps.js:1:50)";
         assert!(help(&StepError::new(ErrorClass::Failed, "exception", thrown)).is_some());
+        let on_purpose = "Error: not yet (steps.js:7:64)";
+        let on_purpose = help(&StepError::new(ErrorClass::Failed, "exception", on_purpose));
+        assert!(on_purpose.is_some_and(|help| help.contains("retryable")));
+        let defect = "TypeError: x is null (steps.js:7:64)";
+        let defect = help(&StepError::new(ErrorClass::Failed, "exception", defect));
+        assert_eq!(defect, None);
         // Another component may say the same, and mean something else.
         assert!(help(&StepError::new(ErrorClass::Failed, "other", thrown)).is_none());
     }

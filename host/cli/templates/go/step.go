@@ -1,44 +1,59 @@
-// Two steps. What else the host offers is in wit/v0.1.0/step.wit; milepost.go has what these steps use.
+// Two steps. What else the host offers is in milepost/world.go.
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
 
-const manifest = `{"name":"{{name}}","version":"0.1.0","description":"Greets and asks.","steps":{
-"greet":{"description":"Greets somebody.",
-"input":{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]},
-"output":{"type":"object","properties":{"greeting":{"type":"string"}},"required":["greeting"]}},
-"ask":{"description":"Asks a person: pauses until the signal answer arrives.",
-"input":{"type":"object","properties":{"question":{"type":"string"}},"required":["question"]},
-"output":{"type":"object","properties":{"question":{"type":"string"},"answer":{}},"required":["question","answer"]}}}}`
+	"milepost"
+)
 
-var steps = map[string]func(input []byte) (any, error){"greet": greet, "ask": ask}
+type person struct {
+	Name string `json:"name"`
+}
 
-func greet(input []byte) (any, error) {
-	var in struct{ Name *string }
-	if err := json.Unmarshal(input, &in); err != nil || in.Name == nil {
-		return nil, Failed{"invalid_input", "`name` must be a text"}
-	}
-	Log(Info, "greeting")
-	return map[string]string{"greeting": "Hello, " + *in.Name + "!"}, nil
+type greeting struct {
+	Greeting string `json:"greeting"`
 }
 
 type question struct {
 	Question string `json:"question"`
 }
 
-// Each attempt begins afresh: what this one has to know comes back as the state.
-func ask(input []byte) (any, error) {
-	if state, ok := ResumeState(); ok {
-		input = []byte(state)
+type answered struct {
+	Question string          `json:"question"`
+	Answer   json.RawMessage `json:"answer"`
+}
+
+func main() {}
+
+// The types of input and output become the schemas of the steps.
+func init() {
+	milepost.Plugin(milepost.Manifest{Name: "{{name}}", Version: "0.1.0", Description: "Greets and asks."})
+	milepost.Step("greet", greet)
+	milepost.Step("ask", ask)
+}
+
+func greet(in person) (greeting, error) {
+	if in.Name == "" {
+		return greeting{}, milepost.Failed{Code: "invalid_input", Message: "`name` must be a text"}
 	}
-	var q question
-	if err := json.Unmarshal(input, &q); err != nil {
-		return nil, Failed{"invalid_input", "`question` must be a text"}
+	milepost.Log(milepost.Info, "greeting")
+	return greeting{"Hello, " + in.Name + "!"}, nil
+}
+
+// Asks a person: pauses until the signal `answer` arrives. Each attempt begins afresh: what this one has to know comes back as the
+// state.
+func ask(in question) (answered, error) {
+	if state := milepost.ResumeState(); state != nil {
+		kept, err := milepost.Parse[question](state)
+		if err != nil {
+			return answered{}, err
+		}
+		in = kept
 	}
-	answer, ok := ResumeSignal()
-	if !ok {
-		kept, _ := json.Marshal(q)
-		return nil, Paused{Code: "needs-answer", Reason: "waiting for the signal `answer`", Signal: "answer", State: string(kept)}
+	answer := milepost.ResumeSignal()
+	if answer == nil {
+		return answered{}, milepost.Pause{Code: "needs-answer", Reason: "waiting for the signal `answer`", Signal: "answer", State: in}
 	}
-	return map[string]any{"question": q.Question, "answer": json.RawMessage(answer)}, nil
+	return answered{in.Question, answer}, nil
 }

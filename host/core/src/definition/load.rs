@@ -371,7 +371,12 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
             .view
             .record("wait")
             .map_or(Type::Dyn, |wait| wait_output(&wait)),
-        Kind::Approval => approval_output(),
+        Kind::Approval => {
+            let approval = entry.view.record("approval");
+            approval_output(
+                approval.and_then(|approval| approval.text("on_reject")) == Some("continue"),
+            )
+        }
         Kind::ForEach | Kind::End | Kind::Child | Kind::Unknown => Type::Dyn,
     };
     match entry.view.record(FOREACH_KEY) {

@@ -420,11 +420,12 @@ pub(super) fn wait_output(wait: &View<'_>) -> Type {
     }
 }
 
-/// Type of an approval's output. `by` is null when nobody said who decided.
-pub(super) fn approval_output() -> Type {
+/// Type of an approval's output. `by` is null when nobody said who decided. A rejection leaves an output only where the run goes on.
+pub(super) fn approval_output(goes_on: bool) -> Type {
+    let decisions = if goes_on { DECISIONS } else { &DECISIONS[..1] };
     object(
         [
-            ("decision", Type::one_of(DECISIONS)),
+            ("decision", Type::one_of(decisions)),
             ("comment", Type::String),
             ("by", Type::Dyn),
             ("timed_out", Type::Bool),

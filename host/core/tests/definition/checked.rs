@@ -501,9 +501,13 @@ fn outputs_of_waits_and_approvals_are_typed() {
         ("steps.gate.iterations == 1", "MP0304"),
         ("steps.time.iterations == 1", "MP0304"),
         ("steps.gate.status == 'approved'", "MP0308"),
+        // A rejection cancels the run.
+        ("steps.gate.output.decision == 'rejected'", "MP0308"),
     ] {
         assert_eq!(codes(&read(expression)), [code], "{expression}");
     }
+    let goes_on = read("steps.gate.output.decision == 'rejected'");
+    good(&goes_on.replace("\"?\"", "\"?\", on_reject = \"continue\""));
 }
 
 #[test]

@@ -550,11 +550,9 @@ impl Reader<'_> {
         None
     }
 
-    /// Memos, buckets and artifacts that are there before.
-    fn kept(&mut self, table: &Table<'_>, test: &mut StepTest) {
-        for (key, value) in self.json_table(table, "memo").unwrap_or_default() {
-            test.kept.memos.insert(key, value.to_string());
-        }
+    /// What is in buckets before, by bucket and key.
+    fn buckets(&mut self, table: &Table<'_>) -> BTreeMap<(String, String), Arc<[u8]>> {
+        let mut buckets = BTreeMap::new();
         for (bucket, items) in self.json_table(table, "kv").unwrap_or_default() {
             let Value::Object(items) = items else {
                 let span = self.span(table, "kv");
@@ -567,12 +565,23 @@ impl Reader<'_> {
                     Value::String(text) => text.into_bytes(),
                     other => other.to_string().into_bytes(),
                 };
-                let item = KvItem {
-                    revision: 1,
-                    value: Some(bytes.into()),
-                };
-                test.kept.kv.insert((bucket.clone(), key), item);
+                buckets.insert((bucket.clone(), key), bytes.into());
             }
+        }
+        buckets
+    }
+
+    /// Memos, buckets and artifacts that are there before.
+    fn kept(&mut self, table: &Table<'_>, test: &mut StepTest) {
+        for (key, value) in self.json_table(table, "memo").unwrap_or_default() {
+            test.kept.memos.insert(key, value.to_string());
+        }
+        for (key, value) in self.buckets(table) {
+            let item = KvItem {
+                revision: 1,
+                value: Some(value),
+            };
+            test.kept.kv.insert(key, item);
         }
         for given in self.tables(table, "artifact", "an artifact", ARTIFACT) {
             let name = self.needed_text(&given, "name").unwrap_or_default();

@@ -27,6 +27,8 @@ pub(super) const TEST: &[&str] = &[
     "until",
     "timeout",
     "secrets",
+    "memo",
+    "kv",
     "steps",
     "signal",
     "decision",
@@ -86,6 +88,19 @@ impl Reader<'_> {
         }
         test.any_order = self.flag(table, "any_order");
         test.secrets = self.secrets(table);
+        test.kv = self.buckets(table);
+        for (step, memos) in self.json_table(table, "memo").unwrap_or_default() {
+            test.memos_place = self.span(table, "memo");
+            match memos {
+                Value::Object(memos) => {
+                    test.memos.insert(step, memos.into_iter().collect());
+                }
+                _ => {
+                    let message = format!("the memos of the step `{step}` are no table of keys");
+                    self.error(codes::WRONG_TYPE, test.memos_place.clone(), message);
+                }
+            }
+        }
         self.stubs(table, &mut test);
         for call in self.tables(table, "call", "a call", &[super::CALL, &["step"]].concat()) {
             if let Some(mut mock) = self.mock(&call) {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost_core::definition::{Definition, nearest};
+use milepost_core::effect::KvChange;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -34,6 +35,7 @@ pub(crate) use self::happened::ENDINGS;
 use self::happened::Happened;
 
 pub use self::recorded::{RecordedTest, from_run};
+pub(crate) use self::stage::Memos;
 use self::stage::{Called, Stage, Staged};
 pub use self::stub::Stub;
 pub(crate) use self::stub::Stubs;
@@ -46,8 +48,8 @@ use crate::clock::Clock as _;
 use crate::engine::EngineError;
 use crate::plugin::PluginSource;
 use crate::report::RunReport;
-use crate::store::StoreClock;
 use crate::store::memory::MemoryStore;
+use crate::store::{Attempts as _, StoreClock};
 use crate::workflow::Workflow;
 
 /// How long a test may take, by the clock of the machine.
@@ -64,6 +66,11 @@ pub struct WorkflowTest {
     pub(crate) timeout: Duration,
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) stubs: Stubs,
+    pub(crate) memos: Memos,
+    /// Where they stand.
+    pub(crate) memos_place: Range<usize>,
+    /// Values by bucket and key.
+    pub(crate) kv: BTreeMap<(String, String), Arc<[u8]>>,
     pub(crate) mocks: Vec<Mock>,
     pub(crate) places: Vec<Range<usize>>,
     pub(crate) any_order: bool,
@@ -86,6 +93,9 @@ impl WorkflowTest {
             timeout: TIMEOUT,
             secrets: BTreeMap::new(),
             stubs: Stubs::default(),
+            memos: Memos::new(),
+            memos_place: 0..0,
+            kv: BTreeMap::new(),
             mocks: Vec::new(),
             places: Vec::new(),
             any_order: false,
@@ -114,6 +124,22 @@ impl WorkflowTest {
     #[must_use]
     pub fn any_order(mut self) -> Self {
         self.any_order = true;
+        self
+    }
+
+    /// What the work of a step under a key came to in an attempt before the test; the step has a name as for a [stub](Self::stub).
+    #[must_use]
+    pub fn memo(mut self, step: &str, key: &str, value: Value) -> Self {
+        let memos = self.memos.entry(step.to_owned()).or_default();
+        memos.insert(key.to_owned(), value);
+        self
+    }
+
+    /// What is in a bucket when the run starts.
+    #[must_use]
+    pub fn kv(mut self, bucket: &str, key: &str, value: impl AsRef<[u8]>) -> Self {
+        let key = (bucket.to_owned(), key.to_owned());
+        self.kv.insert(key, value.as_ref().into());
         self
     }
 
@@ -215,10 +241,11 @@ impl WorkflowTest {
         let clock = TestClock::at(self.now);
         let of_the_store = clock.clone();
         let store = MemoryStore::with_clock(StoreClock::new(move || of_the_store.now()));
+        let store = Arc::new(store);
         let stage = Arc::new(Stage::new(
             clock,
-            Arc::new(store),
-            self.stubs.clone(),
+            Arc::clone(&store),
+            (self.stubs.clone(), self.memos.clone()),
             Answers::new(self.mocks.clone(), order),
             self.most,
             dies_at,
@@ -236,6 +263,16 @@ impl WorkflowTest {
         let conductor = Conductor::new(self, Arc::clone(&stage), staged);
         let played = runtime.block_on(async {
             let playing = async {
+                for ((bucket, key), value) in &self.kv {
+                    let change = KvChange {
+                        bucket: bucket.clone(),
+                        key: key.clone(),
+                        over: 0,
+                        value: Some(Arc::clone(value)),
+                    };
+                    let put = store.kv_change(change).await;
+                    put.map_err(|error| TestError::Engine(Box::new(error.into())))?;
+                }
                 let findings = conductor.play(ready).await?;
                 let happened = Happened::read(&stage, &self.run).await?;
                 Ok::<_, TestError>((happened, findings))
@@ -304,6 +341,10 @@ impl WorkflowTest {
                 }
             };
             findings.push(Finding::new(message, first.place.clone()).with(help));
+        }
+        for (name, key) in stage.unasked() {
+            let message = format!("`{name}` did not ask for its memo `{key}`");
+            findings.push(Finding::new(message, self.memos_place.clone()));
         }
         for (at, left) in stage.answers().unused() {
             let place = self.places.get(at).cloned().unwrap_or(0..0);

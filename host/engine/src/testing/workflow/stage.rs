@@ -1,6 +1,6 @@
 //! Where a workflow is tested: components behind stubs and mocks, what they did, and where the engine dies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,11 +39,15 @@ pub(super) enum Point {
     Call { name: String, about: String },
 }
 
+/// Memos that steps find, by the name of the step and by their key.
+pub(crate) type Memos = BTreeMap<String, BTreeMap<String, Value>>;
+
 /// What all lives of the engine share.
 pub(super) struct Stage {
     pub(super) clock: TestClock,
     pub(super) store: Arc<MemoryStore>,
     stubs: Stubs,
+    memos: Memos,
     answers: Answers,
     state: Mutex<State>,
     /// How many events there may be.
@@ -74,6 +78,8 @@ struct State {
     started: BTreeMap<(RunId, String), usize>,
     /// How many stubs of each name were taken.
     taken: BTreeMap<String, usize>,
+    /// Memos of earlier attempts that were asked for, by name and key.
+    asked: BTreeSet<(String, String)>,
     /// Stubs that attempts took whose outcome was lost.
     given_back: BTreeMap<(RunId, Path), VecDeque<usize>>,
     calls: Vec<Called>,
@@ -123,7 +129,7 @@ impl Stage {
     pub(super) fn new(
         clock: TestClock,
         store: Arc<MemoryStore>,
-        stubs: Stubs,
+        (stubs, memos): (Stubs, Memos),
         answers: Answers,
         most: u64,
         dies_at: Option<usize>,
@@ -132,6 +138,7 @@ impl Stage {
             clock,
             store,
             stubs,
+            memos,
             answers,
             most,
             state: Mutex::new(State {
@@ -334,6 +341,25 @@ impl Stage {
             self.state().before.insert(run.clone(), before.clone());
             before
         })
+    }
+
+    /// What an attempt before the test has left under a key.
+    pub(super) async fn memo(&self, run: &RunId, path: &str, key: &str) -> Option<String> {
+        let name = self.name(run, &path.parse().ok()?).await;
+        let (name, memos) = name.of_these(&self.memos)?;
+        let value = memos.get(key)?;
+        let asked = (name.to_owned(), key.to_owned());
+        self.state().asked.insert(asked);
+        Some(value.to_string())
+    }
+
+    /// Those that nobody asked for: name and key.
+    pub(super) fn unasked(&self) -> impl Iterator<Item = (&str, &str)> {
+        let asked = self.state().asked.clone();
+        let all = self.memos.iter();
+        let all = all.flat_map(|(name, memos)| memos.keys().map(move |key| (name, key)));
+        all.filter(move |(name, key)| !asked.contains(&((*name).clone(), (*key).clone())))
+            .map(|(name, key)| (name.as_str(), key.as_str()))
     }
 
     /// Takes the stub of an attempt, if it has one, and notes the call: its number.

@@ -83,7 +83,22 @@ impl Attempts for Seen {
         })
     }
 
-    hand_on! { say progress tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
+    fn memo<'a>(
+        &'a self,
+        run: &'a RunId,
+        path: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move {
+            self.alive().await;
+            match self.store.memo(run, path, key).await? {
+                Some(value) => Ok(Some(value)),
+                None => Ok(self.stage.memo(run, path, key).await),
+            }
+        })
+    }
+
+    hand_on! { say progress tape memos groups artifacts artifact kv kv_keys kv_change buckets }
 }
 
 hand_on! { Seen: Claims }

@@ -107,12 +107,20 @@ impl Name {
         }
     }
 
-    /// The stubs that are meant for it: those of the place rather than those of the step.
+    /// The stubs that are meant for it.
     pub(super) fn find<'a>(&self, stubs: &'a Stubs) -> Option<(&'a str, &'a [Stub])> {
-        let found = [&self.full, &self.short]
-            .into_iter()
-            .find_map(|name| stubs.0.get_key_value(name))?;
-        Some((found.0, found.1))
+        let (name, stubs) = self.of_these(&stubs.0)?;
+        Some((name, stubs.as_slice()))
+    }
+
+    /// What is meant for it: what is given for the place rather than what is given for the step.
+    pub(super) fn of_these<'a, T>(
+        &self,
+        given: &'a BTreeMap<String, T>,
+    ) -> Option<(&'a str, &'a T)> {
+        let names = [&self.full, &self.short];
+        let found = names.into_iter().find_map(|name| given.get_key_value(name));
+        found.map(|(name, given)| (name.as_str(), given))
     }
 }
 
