@@ -341,6 +341,7 @@ mod tests {
             "gc --older-than 30",
             "gc --older-than -1d",
             "gc --status paused",
+            "signal",
             "approve",
             "events r --after -1",
             "export r",
