@@ -302,7 +302,7 @@ fn a_trap_says_first_what_happened_and_where() {
         let sql = format!("UPDATE {table} SET body = replace(body, ?1, ?2)");
         db.execute(&sql, [&new, &old]).unwrap();
     }
-    let sql = "UPDATE run SET now = replace(now, ?1, ?2)";
+    let sql = "UPDATE run SET present = replace(present, ?1, ?2)";
     db.execute(sql, [&new, &old]).unwrap();
     drop(db);
     assert!(!cli.run("show r").stdout.contains("panicked"));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use milepost_core::definition::Definition;
 use milepost_tests::cli::Cli;
 use regex::Regex;
 
@@ -50,6 +51,62 @@ fn steady(text: &str) -> String {
 fn the_readme_shows_a_workflow_as_the_example_has_it() {
     let (readme, example) = (read("README.md"), read("examples/hello/workflow.toml"));
     assert_eq!(block(&readme, "schema = 1"), example);
+}
+
+#[test]
+fn what_the_readme_says_of_steps_is_accepted() {
+    let readme = read("README.md");
+    let (_, table) = readme
+        .split_once("| a step that | has |\n|---|---|\n")
+        .unwrap();
+    let forms = Regex::new("`([a-z_]+)( = [^`]+)`").unwrap();
+    let mut seen = 0;
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let (mut step, mut others, mut inside) = (String::new(), String::new(), String::new());
+        for form in forms.captures_iter(row) {
+            let (line, key) = (format!("{}{}\n", &form[1], &form[2]), &form[1]);
+            match key {
+                "in" => others = format!("[[step]]\nid = \"check\"\nuse = \"text/check\"\n{line}"),
+                // A key of the approval beside it.
+                "on_reject" => inside = line,
+                // The other form of the same key.
+                key if step.contains(&format!("{key} = ")) => {
+                    accepted(&step, &others);
+                    step = line;
+                }
+                _ => step += &line,
+            }
+            seen += 1;
+        }
+        accepted(&step, &others);
+        if !inside.is_empty() {
+            accepted(
+                &step.replace(" }", &format!(", {} }}", inside.trim())),
+                &others,
+            );
+        }
+    }
+    assert!(seen > 12, "{seen}");
+}
+
+fn accepted(step: &str, others: &str) {
+    let kinds = ["use", "loop", "wait", "approval", "workflow", "end"];
+    let is_whole = kinds
+        .iter()
+        .any(|kind| step.starts_with(&format!("{kind} = ")));
+    let call = if is_whole {
+        ""
+    } else {
+        "use = \"text/count\"\n"
+    };
+    let text = format!(
+        "schema = 1\nname = \"shown\"\n[plugins.text]\nsource = \"text.wasm\"\n[inputs]\n\
+         text = {{ type = \"string\" }}\npublish = {{ type = \"bool\" }}\nfiles = {{ type = \"json\" }}\n\
+         [[step]]\nid = \"again\"\n{step}{call}{others}"
+    );
+    if let Err(problems) = Definition::parse("shown.toml", &text) {
+        panic!("{text}\n{problems}");
+    }
 }
 
 #[cfg(unix)]

@@ -28,7 +28,7 @@ const PARTS: Format = Format { version: 1 };
 
 const CREATED: &str = "created";
 const RUN: &str = "run";
-/// The part that every write changes; a store keeps it where that is cheapest.
+/// The part that every checkpoint changes; a store keeps it where that is cheapest.
 pub const NOW: &str = "now";
 const STEP: &str = "step/";
 
@@ -72,7 +72,8 @@ struct NowPart<R> {
 /// Whether a write after which the run stands like this writes a checkpoint.
 #[must_use]
 pub fn is_due(state: &RunState) -> bool {
-    state.phase().status() != Status::Running || state.since_checkpoint() >= CHECKPOINT_EVENTS
+    let few = |events| events < CHECKPOINT_EVENTS;
+    state.phase().status() != Status::Running || !state.since_checkpoint().is_some_and(few)
 }
 
 /// The parts that have changed since the last checkpoint.
@@ -262,9 +263,10 @@ pub fn restore<'a>(
     }
     let created = created.ok_or(DamagedCheckpoint::Missing(CREATED))?;
     let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
-    let mut position = row;
+    let (mut position, mut written) = (row, None);
     let expected = match now {
         Some(now) => {
+            written = now.at.map(|at| at.seq);
             match now.at {
                 Some(at) if at.seq > row.seq => {
                     return Err(DamagedCheckpoint::Astray {
@@ -295,6 +297,7 @@ pub fn restore<'a>(
         phase: run.phase,
         started_at: run.started_at,
         updated_at: position.updated_at,
+        written,
         seq: position.seq,
         epoch: position.epoch,
         recoveries: run.recoveries,

@@ -123,21 +123,25 @@ async fn has_moved(store: &dyn Store, run: &RunId, seq: u64) -> Result<bool, Sto
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
 pub(crate) async fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+    let mut tries = 0;
     loop {
         let stored = store.checkpoint(run).await?;
         let stored = stored.ok_or_else(|| StoreError::NotFound(run.clone()))?;
         let seq = stored.row.seq;
         match read_back(store, run, stored).await {
-            Err(RecordError::Checkpoint {
-                cause: DamagedCheckpoint::Astray { .. },
-                ..
-            }) if store.row(run).await?.map(|row| row.seq) != Some(seq) => {
-                // Between the two reads, the run moved on to its end and its journal was removed.
+            Err(RecordError::Checkpoint { .. } | RecordError::Entry { .. })
+                if tries < READS && store.row(run).await?.map(|row| row.seq) != Some(seq) =>
+            {
+                // Between the reads, the run moved on, perhaps to its end, and was removed.
+                tries += 1;
             }
             read => return read,
         }
     }
 }
+
+/// How often a run that moves while it is read is read again.
+const READS: u32 = 8;
 
 /// A run as it stood when its checkpoint was read: the events since are applied.
 async fn read_back(

@@ -104,9 +104,13 @@ async fn b111_an_event_after_the_checkpoint_that_is_damaged_makes_no_step_run_ag
         rig.clock.advance(Duration::from_secs(660));
         rig.work().await;
         assert_eq!(rig.script.calls(), calls, "{sql}: nothing ran again");
-        // Whoever examines the store tells of it once.
         let found = rig.engine().examine(&|_| ()).now().unwrap().findings;
         assert!(!found.is_empty(), "{sql}");
+        let replayed = rig.replay().await.unwrap();
+        assert!(
+            replayed.divergence.is_some(),
+            "{sql}: a finding about the run"
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::engine::{
@@ -23,11 +24,13 @@ use milepost_core::ids::RunId;
 use milepost_core::state::Status;
 use milepost_core::stop::{Came, Why};
 use milepost_core::wait::Verdict;
-use milepost_tests::rig::Rig;
+use milepost_tests::faulty::FaultyStore;
+use milepost_tests::rig::{Rig, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, fail, ok, pause};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::json;
+use tokio::sync::Notify;
 
 const DONE: &str = "\
 [[step]]\nid = \"big\"\nuse = \"p/big\"\n\
@@ -428,6 +431,55 @@ async fn b236_runs_of_stores_of_every_version_go_on_and_replay() {
         });
         goes_on(&sql).await;
     }
+}
+
+/// The first writes to a run that an older program left are followed by the death of who wrote: what the file holds of it then is no
+/// mixture of what both wrote.
+#[tokio::test]
+async fn b236_runs_of_older_stores_survive_the_death_of_who_goes_on_with_them() {
+    let newest = version(&written_now().await);
+    let mut deaths = 0;
+    for version in 1..=newest {
+        let sql = fs::read_to_string(file(version)).unwrap();
+        for writes in 1..=3 {
+            for run in ["lost", "paused", "failed"] {
+                let rig = rig_on(&sql);
+                let what = format!("version {version}, {run} after {writes} writes");
+                let before = rig.store.row(&id(run)).now().unwrap().unwrap();
+                rig.clock.advance(Duration::from_secs(660));
+                let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), writes));
+                let engine = rig.engine_on(Arc::clone(&store) as _);
+                let ended = Notify::new();
+                let goes_on = async {
+                    match run {
+                        "paused" => drop(engine.resume(&id(run), ResumeOptions::default()).await),
+                        "failed" => {
+                            drop(engine.retry(&id(run), None, ResumeOptions::default()).await);
+                        }
+                        _ => drop(engine.work(until_idle(1)).await),
+                    }
+                    ended.notify_one();
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    () = store.kills(goes_on) => deaths += 1,
+                    // It came to its end with fewer writes.
+                    () = ended.notified() => {}
+                }
+                let after = rig.store.row(&id(run)).now().unwrap().unwrap();
+                assert!(run == "lost" || after.seq > before.seq, "{what}");
+                let doctor = rig.engine().examine(&|_| ()).now().unwrap();
+                let mut findings = doctor.findings.iter();
+                let broken = findings.find(|found| found.gravity == Gravity::Problem);
+                assert!(broken.is_none(), "{what}: {broken:?}");
+                rig.engine().report(&id(run)).now().unwrap();
+                rig.clock.advance(Duration::from_secs(660));
+                rig.work().await;
+                assert_sound(&rig, &format!("{what}, gone on"));
+            }
+        }
+    }
+    assert!(deaths > 3 * newest, "{deaths}");
 }
 
 /// What writes the file of the next version works, and what it writes does.

@@ -146,7 +146,7 @@ codes! {
     EXPR_TEMPLATE = "MP0307", "`${ }` in an expression",
         "`if`, `until` and `foreach.items` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
     NEVER_EQUAL = "MP0308", "comparison that can never be true",
-        "One side can only have a few values, and the other is none of them, so that the comparison would silently always be false (or true). A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`; a decision is `approved`, or `rejected` where the approval says `on_reject = \"continue\"` (else a rejection cancels the run); an input has the values of its `enum`; a field of an output those of the plugin's schema.\n\n    if = \"steps.test.status == 'completed'\"";
+        "One side can only have a few values, and the other is none of them, so that the comparison would silently always be false (or true). A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`; a decision is `approved`, or `rejected` where the approval says `on_reject = \"continue\"` or has `rework` (else a rejection cancels the run); an input has the values of its `enum`; a field of an output those of the plugin's schema.\n\n    if = \"steps.test.status == 'completed'\"";
     EXPR_LITERAL = "MP0309", "text that looks like a value",
         "`inputs.n` alone, `{{ inputs.n }}` and `$${ inputs.n }` are plain text: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
     INSTANT = "MP0310", "not a point in time",

@@ -373,9 +373,10 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
             .map_or(Type::Dyn, |wait| wait_output(&wait)),
         Kind::Approval => {
             let approval = entry.view.record("approval");
-            approval_output(
-                approval.and_then(|approval| approval.text("on_reject")) == Some("continue"),
-            )
+            // What comes before it reads the rejection that has it run again.
+            approval_output(approval.is_none_or(|approval| {
+                approval.text("on_reject") == Some("continue") || approval.node("rework").is_some()
+            }))
         }
         Kind::ForEach | Kind::End | Kind::Child | Kind::Unknown => Type::Dyn,
     };

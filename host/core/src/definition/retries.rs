@@ -115,7 +115,7 @@ impl Policy {
             ("backoff" | "exponentialbackoff" | "exponential", DeValue::Boolean(true)) => {
                 self.factor = Some("2".to_owned());
             }
-            ("backoff", value) => self.initial = duration(value),
+            ("backoff", value) => self.initial = duration(value).or(self.initial.take()),
             ("delayms" | "intervalms", DeValue::Integer(_)) => {
                 self.initial = Some(format!("\"{}ms\"", text_of(value)));
             }

@@ -82,6 +82,8 @@ pub(crate) struct Restored {
     pub(crate) phase: Phase,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) updated_at: Timestamp,
+    /// The last event that the checkpoint holds, where it says so.
+    pub(crate) written: Option<u64>,
     pub(crate) seq: u64,
     pub(crate) epoch: Epoch,
     pub(crate) recoveries: u32,
@@ -101,7 +103,7 @@ impl From<Restored> for RunState {
             in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),
             recorded_bytes: executions.iter().map(StepRecord::bytes).sum(),
             recent: Recent::after(restored.seq),
-            unwritten: Unwritten::after(restored.seq),
+            unwritten: Unwritten::after(restored.written),
             created: Arc::new(restored.created),
             created_at: restored.created_at,
             binding: restored.binding,

@@ -7,8 +7,9 @@ use super::{RunState, Slot, Touched};
 /// Derived and never stored; it is no part of what a state is.
 #[derive(Debug, Clone)]
 pub(super) struct Unwritten {
-    /// Position of the last event that the stored checkpoint holds.
-    since: u64,
+    /// Position of the last event that the stored checkpoint holds. `None` where it does not say so, as those of programs that wrote
+    /// one with every event: it is right only as long as the run's row stands where it did.
+    since: Option<u64>,
     slots: BTreeSet<Slot>,
     run: bool,
 }
@@ -20,8 +21,8 @@ impl PartialEq for Unwritten {
 }
 
 impl Unwritten {
-    /// The stored checkpoint stands at this event.
-    pub(super) const fn after(seq: u64) -> Self {
+    /// The stored checkpoint says that it stands at this event, or says nothing.
+    pub(super) const fn after(seq: Option<u64>) -> Self {
         Self {
             since: seq,
             slots: BTreeSet::new(),
@@ -37,10 +38,11 @@ impl Unwritten {
 }
 
 impl RunState {
-    /// Events since the stored checkpoint: reading the run back applies them to it.
+    /// Events since the stored checkpoint: reading the run back applies them to it. `None` where it does not say where it stands: then
+    /// nothing may be written without another one.
     #[must_use]
-    pub const fn since_checkpoint(&self) -> u64 {
-        self.seq - self.unwritten.since
+    pub fn since_checkpoint(&self) -> Option<u64> {
+        Some(self.seq - self.unwritten.since?)
     }
 
     /// What has changed since: the records in these slots, and whether something of the run as a whole has.
@@ -50,6 +52,6 @@ impl RunState {
 
     /// The checkpoint was stored as the state is now.
     pub fn checkpoint_stored(&mut self) {
-        self.unwritten = Unwritten::after(self.seq);
+        self.unwritten = Unwritten::after(Some(self.seq));
     }
 }

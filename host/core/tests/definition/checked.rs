@@ -507,7 +507,9 @@ fn outputs_of_waits_and_approvals_are_typed() {
         assert_eq!(codes(&read(expression)), [code], "{expression}");
     }
     let goes_on = read("steps.gate.output.decision == 'rejected'");
-    good(&goes_on.replace("\"?\"", "\"?\", on_reject = \"continue\""));
+    for rejection in ["on_reject = \"continue\"", "rework = { from = \"signal\" }"] {
+        good(&goes_on.replace("\"?\"", &format!("\"?\", {rejection}")));
+    }
 }
 
 #[test]

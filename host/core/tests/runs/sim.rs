@@ -109,7 +109,7 @@ impl Stored {
             blobs,
         } = self;
         since.push(entry.clone());
-        if is_due(state) || state.since_checkpoint() > 1 + state.seq() % 7 {
+        if is_due(state) || state.since_checkpoint() > Some(1 + state.seq() % 7) {
             behind.extend(next_parts(state));
             state.checkpoint_stored();
             since.clear();

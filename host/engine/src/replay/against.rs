@@ -56,12 +56,16 @@ pub(super) async fn record(
     let store = kept.as_ref();
     let (last, checkpoint) = match record::read(store, run).await {
         Ok(recorded) => (recorded.row.seq, Ok(recorded.state)),
-        Err(RecordError::Checkpoint { cause, .. }) => {
+        Err(error @ (RecordError::Checkpoint { .. } | RecordError::Entry { .. })) => {
             let row = store
                 .row(run)
                 .await?
                 .ok_or_else(|| StoreError::NotFound(run.clone()))?;
-            (row.seq, Err(cause.to_string()))
+            let cause = match error {
+                RecordError::Checkpoint { cause, .. } => cause.to_string(),
+                error => error.to_string(),
+            };
+            (row.seq, Err(cause))
         }
         Err(error) => return Err(error.into()),
     };

@@ -156,7 +156,7 @@ fn create(
     let key = db
         .get(
             "INSERT INTO run (id, workflow, parent, forked_from, labels, worked, working_since, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
-                 recoveries, auto_resumes, provider, awaits, now, stored_bytes)
+                 recoveries, auto_resumes, provider, awaits, present, stored_bytes)
              VALUES (:id, :workflow, :parent, :forked_from, :labels, :worked, :working_since, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
                  :recoveries, :auto_resumes, :provider, :awaits, :now, :added)
              ON CONFLICT (id) DO NOTHING RETURNING key",
@@ -232,7 +232,7 @@ fn advance(
                      WHEN working_since IS NULL OR :claims THEN :at ELSE working_since END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
-                 now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
+                 present = CASE WHEN :changes_now THEN :now ELSE present END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now'))
                          OR (:cancelling AND request IN ('compensate', 'cancel')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
@@ -309,7 +309,7 @@ fn step_on(
     let stored_bytes = stored.unsigned_abs().saturating_add(to.added);
     db.get(
         "UPDATE run SET seq = ?2, updated_at = ?3, recoveries = ?4, auto_resumes = ?7, detached_at = NULL,
-             now = CASE WHEN ?5 THEN ?6 ELSE now END, stored_bytes = ?8
+             present = CASE WHEN ?5 THEN ?6 ELSE present END, stored_bytes = ?8
          WHERE key = ?1",
     )?
     .execute(params![

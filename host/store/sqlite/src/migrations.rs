@@ -245,8 +245,8 @@ CREATE TABLE worker (
 ";
 
 /// The checkpoint of a moving run stands some events before its row. Programs that take it for the present state must not open
-/// the file.
-const VERSION_13: &str = "";
+/// the file, and those that have it open must not go on: their statements find no column `now`.
+const VERSION_13: &str = "ALTER TABLE run RENAME COLUMN now TO present;";
 
 const STEPS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,

@@ -374,7 +374,7 @@ pub(super) fn checkpoint(
     let parts = tx
         .prepare_cached(
             "SELECT part, body FROM checkpoint WHERE run = (SELECT key FROM run WHERE id = ?1)
-             UNION ALL SELECT ?2, now FROM run WHERE id = ?1 AND now IS NOT NULL
+             UNION ALL SELECT ?2, present FROM run WHERE id = ?1 AND present IS NOT NULL
              ORDER BY part",
         )
         .and_then(|mut statement| {

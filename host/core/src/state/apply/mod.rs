@@ -151,7 +151,7 @@ impl RunState {
             compensates: false,
             in_flight: BTreeSet::new(),
             recent: Recent::after(entry.seq),
-            unwritten: Unwritten::after(entry.seq),
+            unwritten: Unwritten::after(Some(entry.seq)),
         })
     }
 
