@@ -10,7 +10,8 @@ use milepost::core::json::{self, UnusableJson};
 use milepost::core::request::signal::is_reserved;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::engine::{SignalAnswer, Signalled};
+use milepost::engine::{EngineError, SignalAnswer, Signalled};
+use milepost::record;
 use serde_json::Value;
 
 use super::context::{By, Context, Reply};
@@ -100,10 +101,17 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
 /// The refusal of a signal without a name: it says which ones the run waits for, or can.
 fn unnamed(cx: &Context, engine: &Engine, run: &RunId) -> Failure {
     let store = engine.store().as_ref();
-    let row = wait(store.row(run)).ok().flatten();
-    let over = row.as_ref().is_some_and(|row| row.status.has_ended());
-    let mut names = row.map(|row| row.awaits).unwrap_or_default();
+    let recorded = wait(async { Ok::<_, EngineError>(record::load(store, run).await?) }).ok();
+    let over = recorded
+        .as_ref()
+        .is_some_and(|recorded| recorded.row.status.has_ended());
+    let awaited = recorded
+        .iter()
+        .flat_map(|recorded| recorded.state.awaited());
+    let mut names: Vec<String> = awaited.map(|(_, name)| name.to_owned()).collect();
     names.retain(|name| !is_reserved(name));
+    names.sort();
+    names.dedup();
     let waits = !names.is_empty();
     if !waits
         && !over

@@ -85,7 +85,8 @@ impl Recorded {
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
 pub async fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
-    let recorded = read(store, run).await?;
+    // Boxed: whoever drives the children of children of a run has many of these futures inside of each other.
+    let recorded = Box::pin(read(store, run)).await?;
     match recorded.contradiction() {
         None => Ok(recorded),
         Some(cause) => Err(RecordError::Checkpoint {

@@ -304,6 +304,15 @@ where = "steps.v.output[0].ok.value == '1' && steps.v.output[1].ok == 2 && steps
 "#;
     cli.write("w.test.toml", test);
     cli.run("test w.test.toml").expect(0);
+    // Who has a step run again wants all of its work done again.
+    let again = test
+        .replace(
+            "[test.expect]\n",
+            "[[test.request]]\ndo = \"retry\"\nstep = \"v\"\n[test.expect]\n",
+        )
+        .replace("recorded.paid == 7", "fresh == 1");
+    cli.write("w.test.toml", again);
+    cli.run("test w.test.toml").expect(0);
     // Whoever does not ask for it does not find it.
     cli.write("w.test.toml", test.replace("memo.v", "memo.x"));
     let said = cli.run("test w.test.toml").expect(1).stdout;

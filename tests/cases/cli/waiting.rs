@@ -136,6 +136,21 @@ fn a_signal_without_a_name_says_which_ones_the_run_waits_for() {
 }
 
 #[test]
+fn a_signal_without_a_name_says_what_a_run_waits_for_while_another_step_works() {
+    let cli = Cli::new();
+    let both = "flow = \"graph\"\n[[step]]\nid = \"pay\"\nwait = { signal = \"paid\" }\n\
+                [[step]]\nid = \"work\"\nuse = \"text/greet\"\nwith = { name = \"a\" }\n";
+    cli.workflow("both.toml", both);
+    let hang = [("MILEPOST_FAULT", "before_call:1:hang")];
+    let mut running = cli.start_with("run both.toml --id r", &hang);
+    running.until("step work: started");
+    let said = cli.run("signal r").expect(64).stderr;
+    assert!(said.contains("run r waits for `paid`"), "{said}");
+    running.signal("KILL");
+    running.wait();
+}
+
+#[test]
 fn show_tells_working_and_waiting_apart_as_ls_does() {
     let cli = Cli::new();
     cli.workflow("signal.toml", SIGNAL);

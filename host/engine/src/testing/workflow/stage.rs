@@ -80,6 +80,8 @@ struct State {
     taken: BTreeMap<String, usize>,
     /// Memos of earlier attempts that were asked for, by name and key.
     asked: BTreeSet<(String, String)>,
+    /// Executions whose work is done anew.
+    renewed: BTreeSet<(RunId, Path)>,
     /// Stubs that attempts took whose outcome was lost.
     given_back: BTreeMap<(RunId, Path), VecDeque<usize>>,
     calls: Vec<Called>,
@@ -345,12 +347,26 @@ impl Stage {
 
     /// What an attempt before the test has left under a key.
     pub(super) async fn memo(&self, run: &RunId, path: &str, key: &str) -> Option<String> {
-        let name = self.name(run, &path.parse().ok()?).await;
+        let path: Path = path.parse().ok()?;
+        let is_renewed =
+            |(of, whole): &(RunId, Path)| of == run && (path == *whole || path.is_within(whole));
+        if self.state().renewed.iter().any(is_renewed) {
+            return None;
+        }
+        let name = self.name(run, &path).await;
         let (name, memos) = name.of_these(&self.memos)?;
         let value = memos.get(key)?;
         let asked = (name.to_owned(), key.to_owned());
         self.state().asked.insert(asked);
         Some(value.to_string())
+    }
+
+    /// The work of these executions is done anew: what was memoised of it before the test counts no longer.
+    pub(super) fn renew(&self, run: &RunId, paths: &[String]) {
+        let paths = paths.iter().filter_map(|path| path.parse().ok());
+        self.state()
+            .renewed
+            .extend(paths.map(|path| (run.clone(), path)));
     }
 
     /// Those that nobody asked for: name and key.

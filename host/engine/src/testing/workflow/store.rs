@@ -63,7 +63,9 @@ impl Runs for Seen {
             let entries: Vec<(u64, String)> = entries
                 .map(|entry| (entry.seq, entry.body.clone()))
                 .collect();
+            let renewed = write.renewed.clone();
             let written = self.store.write(write).await?;
+            self.stage.renew(&run, &renewed);
             self.committed(Point::Commit { run, entries }).await;
             Ok(written)
         })
