@@ -304,15 +304,6 @@ where = "steps.v.output[0].ok.value == '1' && steps.v.output[1].ok == 2 && steps
 "#;
     cli.write("w.test.toml", test);
     cli.run("test w.test.toml").expect(0);
-    // Who has a step run again wants all of its work done again.
-    let again = test
-        .replace(
-            "[test.expect]\n",
-            "[[test.request]]\ndo = \"retry\"\nstep = \"v\"\n[test.expect]\n",
-        )
-        .replace("recorded.paid == 7", "fresh == 1");
-    cli.write("w.test.toml", again);
-    cli.run("test w.test.toml").expect(0);
     // Whoever does not ask for it does not find it.
     cli.write("w.test.toml", test.replace("memo.v", "memo.x"));
     let said = cli.run("test w.test.toml").expect(1).stdout;
@@ -340,6 +331,35 @@ where = "steps.v.output[0].ok.value == '1' && steps.v.output[1].ok == 2 && steps
         let said = said.stderr + &said.stdout;
         assert!(said.contains(says), "{says}: {said}");
     }
+}
+
+#[test]
+fn a_step_that_a_person_has_run_again_finds_no_memo_of_before() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"v\"\nuse = \"world/visit\"\nwith = { calls = [{ do = \"memo\", key = \"m\", value = 1 }] }\n\
+         [[step]]\nid = \"late\"\nuse = \"text/greet\"\nwith = { name = \"a\" }\n",
+    );
+    let test = r#"schema = 1
+workflow = "w.toml"
+[[test]]
+name = "it is tried again from its beginning"
+memo.v = { m = 7 }
+[test.steps]
+late = [{ failed = "late" }, { output = { greeting = "a" } }]
+[[test.request]]
+do = "retry"
+step = "late"
+[test.expect]
+where = "steps.v.output[0].ok.recorded == 7"
+"#;
+    cli.write("w.test.toml", test);
+    cli.run("test w.test.toml").expect(0);
+    let again = test.replace("step = \"late\"", "step = \"v\"");
+    let again = again.replace("recorded == 7", "fresh == 1");
+    cli.write("w.test.toml", again);
+    cli.run("test w.test.toml").expect(0);
 }
 
 #[test]
