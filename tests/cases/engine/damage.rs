@@ -148,7 +148,7 @@ async fn an_examination_survives_any_byte_in_any_record() {
     for (table, column) in [
         ("journal", "body"),
         ("checkpoint", "body"),
-        ("run", "now"),
+        ("run", "present"),
         ("blob", "bytes"),
     ] {
         let rows: Vec<(i64, Vec<u8>)> = db
