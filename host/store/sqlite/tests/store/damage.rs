@@ -206,7 +206,7 @@ fn a_damaged_part_is_an_error_of_that_run_alone() {
     assert_eq!(store.parts("good").len(), 1);
     place.sql("UPDATE checkpoint SET body = '1'");
     assert_eq!(store.parts("bad").len(), 1);
-    place.sql("UPDATE run SET now = CAST(x'ff' AS TEXT) WHERE id = 'bad'");
+    place.sql("UPDATE run SET present = CAST(x'ff' AS TEXT) WHERE id = 'bad'");
     damaged(store.checkpoint(&id("bad")).now(), "bad");
     assert_eq!(store.parts("good").len(), 1);
 }

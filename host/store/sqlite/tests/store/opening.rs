@@ -318,7 +318,7 @@ fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not
              DROP INDEX run_by_parent; ALTER TABLE run DROP COLUMN parent; DROP TABLE signal_token; \
              ALTER TABLE run DROP COLUMN stored_bytes; DROP TABLE counter; DROP TABLE progress; DROP TABLE worker; \
              ALTER TABLE run DROP COLUMN labels; ALTER TABLE run DROP COLUMN forked_from; ALTER TABLE run DROP COLUMN worked; \
-             ALTER TABLE run DROP COLUMN working_since; PRAGMA user_version = 3"
+             ALTER TABLE run DROP COLUMN working_since; ALTER TABLE run RENAME COLUMN present TO now; PRAGMA user_version = 3"
         ));
         let attention = place.open().find(9, ALL);
         assert!(attention.is_ok(), "{index} {attention:?}");
