@@ -22,29 +22,25 @@ pub(super) fn help(
     word: &str,
     foreign: Foreign,
 ) -> String {
-    if foreign.key == Some("use")
-        && let Some(line) = table.get(word).and_then(|value| child(value.get_ref()))
-    {
-        return format!("a step may be a run of another workflow\n{line}");
+    let value = table.get(word).map(|value| value.get_ref());
+    if let (Some("use"), Some(value)) = (foreign.key, value) {
+        if let Some(line) = child(value) {
+            return format!("a step may be a run of another workflow\n{line}");
+        }
+        if let Some(line) = kind(value) {
+            return format!("what a step does is a key of its own\n{line}");
+        }
     }
-    if foreign.key == Some("use")
-        && let Some(line) = table.get(word).and_then(|value| kind(value.get_ref()))
-    {
-        return format!("what a step does is a key of its own\n{line}");
-    }
-    // `[[step.step]]` are members.
-    if plain(word) == "step"
-        && let Some(DeValue::Array(_)) = table.get(word).map(|value| value.get_ref())
-        && let Some(members) = foreign::key(record.title, "steps")
-    {
-        return members.help.to_owned();
-    }
-    if foreign.key == Some("if")
-        && let Some(text) = table.get(word).and_then(|value| value.get_ref().as_str())
-        && plain(text).trim_end_matches("()") == "always"
-        && let Some(last) = foreign::key(record.title, "always")
-    {
-        return last.help.to_owned();
+    let other = match value {
+        // `[[step.step]]` are members.
+        Some(DeValue::Array(_)) if plain(word) == "step" => foreign::key(record.title, "steps"),
+        Some(DeValue::String(text)) if foreign.key == Some("if") && is_always(text) => {
+            foreign::key(record.title, "always")
+        }
+        _ => None,
+    };
+    if let Some(other) = other {
+        return other.help.to_owned();
     }
     let line = foreign
         .key
@@ -53,6 +49,11 @@ pub(super) fn help(
         Some((key, line)) => fitted(foreign.help, key, &line),
         None => foreign.help.to_owned(),
     }
+}
+
+/// Whether a condition is one of other tools that holds whatever happens.
+fn is_always(text: &str) -> bool {
+    plain(text).trim_end_matches("()") == "always"
 }
 
 /// The line of a step whose kind was written as a value.
